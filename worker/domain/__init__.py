@@ -1,0 +1,1 @@
+"""What Qida knows without asking anyone: no files, network, clock, randomness or logging."""

@@ -1,0 +1,297 @@
+"""The working calendar of the mainland: which days are worked, by whose notice, and how sure.
+
+Built once, immutable, answered from tables: the n-th working day after a day is two list look-ups.
+It reads no files; `worker.holidays` collects the notices.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from typing import Literal, NamedTuple
+
+from worker.domain.errors import BadData
+
+CHINA = timezone(timedelta(hours=8), "+08:00")
+"""All rule arithmetic happens at fixed UTC+8: no daylight saving since 1991 (decision 0001)."""
+
+ONE_DAY = timedelta(days=1)
+_LAST_FIRM = (12, 24)  # notices for the next year have changed days from 29 December on
+
+DayKind = Literal["working", "make_up", "weekend", "holiday"]
+
+
+class NaiveInstant(BadData):
+    """A time without an offset where one instant is meant."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(
+            f"时间 {value} 没有时区；请写成 2026-11-20T16:20:00+08:00",
+            f"{value} has no UTC offset; write 2026-11-20T16:20:00+08:00",
+        )
+
+
+class OutsideCalendar(BadData):
+    """A day the calendar knows nothing of, not even an estimate."""
+
+    def __init__(self, day: object, first: date, last: date) -> None:
+        super().__init__(
+            f"{day} 超出日历范围（{first} 至 {last}）",
+            f"{day} lies outside the calendar ({first} to {last})",
+        )
+
+
+class Day(NamedTuple):
+    """One day as a derivation shows it. `name` is the holiday behind a rest or make-up day."""
+
+    on: date
+    kind: DayKind
+    name: str
+    firm: bool
+
+    @property
+    def works(self) -> bool:
+        """Whether people work on it."""
+        return self.kind in ("working", "make_up")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One yearly holiday notice (or a regional one): days off and make-up days it names."""
+
+    year: int
+    title: str
+    rest: frozenset[date]
+    work: frozenset[date]
+    url: str = ""
+    published_on: date | None = None
+    region: str = ""
+    names: Mapping[date, str] = field(default_factory=dict)
+
+
+def in_china(instant: datetime) -> datetime:
+    """The same instant at UTC+8. Raises NaiveInstant."""
+    if instant.tzinfo is CHINA:
+        return instant
+    if instant.tzinfo is None:
+        raise NaiveInstant(instant.isoformat())
+    return instant.astimezone(CHINA)
+
+
+def midnight(day: date) -> datetime:
+    """00:00 of a day at UTC+8."""
+    return datetime(day.year, day.month, day.day, tzinfo=CHINA)
+
+
+class PeriodEnd(NamedTuple):
+    """When a period ends: exclusive instants, and the latest day asked about (None if none).
+
+    `last_date` is None where a period ends at a time of day. `earliest_at` and `latest_at` bound
+    an end that a notice yet to come may move; a firm end is all three.
+    """
+
+    ends_at: datetime
+    last_date: date | None
+    earliest_at: datetime
+    latest_at: datetime
+    firm: bool
+    consulted_to: date | None
+
+
+class WorkingTable:
+    """Working days of one assumption about the future, as look-up tables.
+
+    `upto[i]` counts the working days up to and including day `base + i`, so the n-th working day
+    after it is `days[upto[i] + n - 1]`.
+    """
+
+    __slots__ = ("base", "days", "upto")
+
+    def __init__(self, base: int, days: list[date], upto: list[int]) -> None:
+        self.base = base
+        self.days = days
+        self.upto = upto
+
+    @classmethod
+    def over(cls, first: date, last: date, off: frozenset[date]) -> "WorkingTable":
+        """Tables for every day from `first` to `last` that is not in `off`."""
+        base = first.toordinal()
+        days: list[date] = []
+        upto: list[int] = []
+        for ordinal in range(base, last.toordinal() + 1):
+            day = date.fromordinal(ordinal)
+            if day not in off:
+                days.append(day)
+            upto.append(len(days))
+        return cls(base, days, upto)
+
+
+class WorkingCalendar:
+    """Which days are worked: fact up to `firm_to`, an estimate after it.
+
+    `covered_to` is the last day of the last year with a notice. `firm_to` is 24 December of that
+    year, because the next notice may still change the days after it. Beyond `firm_to` the calendar
+    answers with the *estimate* (Monday to Friday less the statutory days of the law);
+    `weekdays` holds the other guess (Monday to Friday all worked) for the early bound.
+    `firm_ends[k]` is the end of a period whose last day is the k-th working day, ready made.
+    """
+
+    __slots__ = (
+        "_base",
+        "_days",
+        "_kinds",
+        "_names",
+        "_seen",
+        "_upto",
+        "covered_from",
+        "covered_to",
+        "estimate",
+        "firm_count",
+        "firm_ends",
+        "firm_to",
+        "first",
+        "last",
+        "notices",
+        "version",
+        "weekdays",
+    )
+
+    def __init__(
+        self, notices: Iterable[Notice], statutory: Mapping[date, str], last_year: int
+    ) -> None:
+        """Merge `notices` in order (a later one wins day by day) and lay out the tables.
+
+        `statutory` names the days off by law after the last notice, up to `last_year`.
+        Raises BadData when the years of the notices leave a gap.
+        """
+        self.notices = tuple(notices)
+        years = sorted({notice.year for notice in self.notices if not notice.region})
+        if not years or years != list(range(years[0], years[-1] + 1)):
+            raise BadData(
+                f"放假通知的年份不连续：{years}", f"holiday notices leave years out: {years}"
+            )
+        self.first = self.covered_from = date(years[0], 1, 1)
+        self.covered_to = date(years[-1], 12, 31)
+        self.firm_to = date(years[-1], *_LAST_FIRM)
+        self.last = date(last_year, 12, 31)
+        rest, work = self._merge(statutory)
+        self._lay_out(rest, work, statutory)
+        self.version = self._content_hash(rest, work)
+
+    def _merge(self, statutory: Mapping[date, str]) -> tuple[set[date], set[date]]:
+        rest: set[date] = set()
+        work: set[date] = set()
+        names: dict[date, str] = {}
+        for notice in self.notices:
+            rest = (rest - notice.work) | notice.rest
+            work = (work - notice.rest) | notice.work
+            names.update(notice.names)
+        for day in rest | work:
+            if day not in names:
+                names[day] = _nearest_name(day, statutory)
+        self._names = names
+        self._seen: dict[date, Day] = {}
+        return rest, work
+
+    def _lay_out(self, rest: set[date], work: set[date], statutory: Mapping[date, str]) -> None:
+        weekend: set[date] = set()
+        for ordinal in range(self.first.toordinal(), self.last.toordinal() + 1):
+            if ordinal % 7 in (6, 0):  # proleptic ordinals: 6 is Saturday, 7 is Sunday
+                weekend.add(date.fromordinal(ordinal))
+        known = {day for day in rest if day <= self.firm_to}
+        worked = {day for day in work if day <= self.firm_to}
+        by_law = {day for day in statutory if day > self.firm_to}
+        off_weekdays = (weekend - worked) | known
+        off_estimate = off_weekdays | by_law
+        self.weekdays = WorkingTable.over(self.first, self.last, frozenset(off_weekdays))
+        self.estimate = WorkingTable.over(self.first, self.last, frozenset(off_estimate))
+        self._base = self.estimate.base
+        self._days = self.estimate.days
+        self._upto = self.estimate.upto
+        self.firm_count = self._upto[self.firm_to.toordinal() - self._base]
+        self.firm_ends = [
+            PeriodEnd(end, day, end, end, True, day)
+            for day in self._days[: self.firm_count]
+            for end in (midnight(day + ONE_DAY),)
+        ]
+        self._kinds: dict[date, DayKind] = dict.fromkeys(weekend, "weekend")
+        self._kinds.update(dict.fromkeys(known | by_law, "holiday"))
+        self._kinds.update(dict.fromkeys(worked, "make_up"))
+        for day in by_law:
+            self._names.setdefault(day, statutory[day])
+
+    def _content_hash(self, rest: set[date], work: set[date]) -> str:
+        content = [
+            self.firm_to.isoformat(),
+            [day.isoformat() for day in sorted(rest)],
+            [day.isoformat() for day in sorted(work)],
+        ]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+
+    def _index(self, day: date) -> int:
+        index = day.toordinal() - self._base
+        if not 0 <= index < len(self._upto):
+            raise OutsideCalendar(day, self.first, self.last)
+        return index
+
+    def add_working_days(self, day: date, count: int) -> date:
+        """The `count`-th working day strictly after `day` (count >= 1).
+
+        After `firm_to` an estimate: ask `is_firm` about the answer. Raises OutsideCalendar.
+        """
+        index = day.toordinal() - self._base
+        if index < 0 or count < 1:
+            raise OutsideCalendar(day, self.first, self.last)
+        try:
+            return self._days[self._upto[index] + count - 1]
+        except IndexError:
+            raise OutsideCalendar(day, self.first, self.last) from None
+
+    def subtract_working_days(self, day: date, count: int) -> date:
+        """The `count`-th working day strictly before `day`. Raises OutsideCalendar."""
+        index = self._index(day)
+        position = (self._upto[index - 1] if index else 0) - count
+        if position < 0:
+            raise OutsideCalendar(day, self.first, self.last)
+        return self._days[position]
+
+    def is_working_day(self, day: date) -> bool:
+        """Whether people work on `day`. Raises OutsideCalendar."""
+        index = self._index(day)
+        return self._upto[index] > (self._upto[index - 1] if index else 0)
+
+    def roll_forward(self, day: date) -> date:
+        """`day` itself if worked, else the first working day after it."""
+        return day if self.is_working_day(day) else self.add_working_days(day, 1)
+
+    def roll_back(self, day: date) -> date:
+        """`day` itself if worked, else the last working day before it."""
+        return day if self.is_working_day(day) else self.subtract_working_days(day, 1)
+
+    def is_firm(self, day: date) -> bool:
+        """Whether a published notice settles `day` for good."""
+        return day <= self.firm_to
+
+    def day(self, on: date) -> Day:
+        """What kind of day it is and why. Raises OutsideCalendar."""
+        known = self._seen.get(on)
+        if known is None:
+            self._index(on)
+            kind = self._kinds.get(on, "working")
+            known = self._seen[on] = Day(on, kind, self._names.get(on, ""), on <= self.firm_to)
+        return known
+
+    def days(self, first: date, last: date) -> list[Day]:
+        """Every day from `first` to `last`, both included. Raises OutsideCalendar."""
+        ordinals = range(first.toordinal(), last.toordinal() + 1)
+        return [self.day(on) for on in map(date.fromordinal, ordinals)]
+
+
+def _nearest_name(day: date, statutory: Mapping[date, str]) -> str:
+    """The statutory day a nameless day of a notice belongs to: the nearest within 12 days."""
+    for distance in range(13):
+        for candidate in (day - distance * ONE_DAY, day + distance * ONE_DAY):
+            if candidate in statutory:
+                return statutory[candidate]
+    return ""

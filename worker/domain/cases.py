@@ -1,0 +1,254 @@
+"""A case: its events in order, what they allow, and the deadlines that follow from them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.domain.calendar import WorkingCalendar, in_china, midnight
+from worker.domain.centres import Office
+from worker.domain.deadlines import Deadline, Terms, deadline
+from worker.domain.delivery import DeadlineState
+from worker.domain.errors import Text
+from worker.domain.periods import Hours
+from worker.domain.rules import NEEDS_EARLIER, Procedure, Rule, RuleKind
+
+FUTURE_ALLOWED = timedelta(minutes=5)
+"""Clocks differ; an event further ahead than this has not happened."""
+
+_RECURRENCE_KEPT = timedelta(days=62)
+"""How far back occurrences of a recurring rule are still worked out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact about a case with its instant. `date_only`: the hour is not known, 00:00 stands."""
+
+    name: str
+    occurred_at: datetime
+    date_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CaseDeadline:
+    """One deadline of a case and what became of it. `occurrence` tells recurrences apart."""
+
+    rule: Rule
+    deadline: Deadline
+    state: DeadlineState
+    occurrence: str = ""
+    settled_at: datetime | None = None
+    answered: bool = False
+
+    @property
+    def key(self) -> tuple[str, datetime, str]:
+        """What makes it the same deadline when the case is worked out again."""
+        return self.rule.id, self.deadline.started_at, self.occurrence
+
+
+def in_order(events: Iterable[Event]) -> list[Event]:
+    """By when things happened, not by when they were told."""
+    return sorted(events, key=lambda event: (event.occurred_at, event.name))
+
+
+def refusals(
+    procedure: Procedure,
+    events: Sequence[Event],
+    terms_of: Callable[[Rule], Terms],
+    now: datetime,
+) -> list[tuple[Event, Text]]:
+    """Every event of a case that cannot stand, with the reason and the mend."""
+    ordered = in_order(events)
+    found = []
+    for position, event in enumerate(ordered):
+        reason = (
+            _unknown(procedure, event)
+            or _in_future(event, now)
+            or _too_early(event, ordered[:position])
+            or _found_too_late(procedure, event, ordered[:position])
+            or _needs_an_hour(procedure, event, terms_of)
+        )
+        if reason:
+            found.append((event, reason))
+    return found
+
+
+def _unknown(procedure: Procedure, event: Event) -> Text | None:
+    if event.name in procedure.events:
+        return None
+    known = "、".join(sorted(procedure.events))
+    return Text(
+        f"业务 {procedure.id} 没有事项 {event.name}；可用：{known}",
+        f"procedure {procedure.id} has no event {event.name}; it knows: {known}",
+    )
+
+
+def _in_future(event: Event, now: datetime) -> Text | None:
+    if event.occurred_at <= now + FUTURE_ALLOWED:
+        return None
+    at = in_china(event.occurred_at).isoformat()
+    return Text(
+        f"事项 {event.name} 的时间 {at} 在未来；请填写已经发生的时间",
+        f"event {event.name} lies in the future ({at}); record it when it has happened",
+    )
+
+
+def _too_early(event: Event, before: Sequence[Event]) -> Text | None:
+    needed = NEEDS_EARLIER.get(event.name)
+    if not needed or any(earlier.name in needed for earlier in before):
+        return None
+    names = "、".join(sorted(needed))
+    return Text(
+        f"事项 {event.name} 之前须先有 {names}；请先补录",
+        f"event {event.name} needs an earlier {names}; record that first",
+    )
+
+
+def _found_too_late(procedure: Procedure, event: Event, before: Sequence[Event]) -> Text | None:
+    """After the formal report or the replacement a block cannot be taken back (RULES.md)."""
+    if event.name != "found":
+        return None
+    starts = {name for rule in procedure.rules if rule.id in procedure.loss_rules
+              for name in rule.starts_on}  # fmt: skip
+    for earlier in reversed(before):
+        if earlier.name in procedure.found_refused_after:
+            return Text(
+                f"已有 {earlier.name}，不能再记 found：正式挂失或补卡后不能撤销挂失",
+                f"{earlier.name} is on record: after it the report cannot be withdrawn by found",
+            )
+        if earlier.name in starts:
+            return None
+    return None
+
+
+def _needs_an_hour(
+    procedure: Procedure, event: Event, terms_of: Callable[[Rule], Terms]
+) -> Text | None:
+    if not event.date_only:
+        return None
+    for rule in procedure.rules:
+        if event.name in rule.starts_on and isinstance(terms_of(rule).period, Hours):
+            return Text(
+                f"规则 {rule.id} 按小时计算，事项 {event.name} 须写明时刻",
+                f"{rule.id} counts hours: give the time of day of {event.name}",
+            )
+    return None
+
+
+def deadlines_of(
+    procedure: Procedure,
+    events: Iterable[Event],
+    terms_of: Callable[[Rule], Terms],
+    calendar: WorkingCalendar,
+    office: Office,
+    now: datetime,
+) -> list[CaseDeadline]:
+    """Every deadline that follows from a case's events, with its state at `now`."""
+    ordered = in_order(events)
+    found: list[CaseDeadline] = []
+    for rule in procedure.rules:
+        starts = [event for event in ordered if event.name in rule.starts_on]
+        for position, start in enumerate(starts):
+            again = starts[position + 1] if position + 1 < len(starts) else None
+            terms = terms_of(rule)
+            if rule.kind is RuleKind.RECURRING:
+                found += _occurrences(rule, terms, start, again, ordered, calendar, office, now)
+            else:
+                due = deadline(terms, start.occurred_at, calendar, office)
+                ends = _ends(procedure, rule, start, ordered)
+                found.append(_judged(rule, due, start, again, ends, ordered, now))
+    return found
+
+
+def _ends(procedure: Procedure, rule: Rule, start: Event, ordered: Sequence[Event]) -> Event | None:
+    """The first event after the start that settles the rule."""
+    settling = {*rule.settled_by, *rule.ends_on, "cancelled"}
+    if rule.id in procedure.loss_rules:
+        settling.add("found")
+    return next(
+        (
+            event
+            for event in ordered
+            if event.name in settling and event is not start and _not_before(event, start)
+        ),
+        None,
+    )
+
+
+def _not_before(event: Event, start: Event) -> bool:
+    """At the same instant another fact settles, the same fact does not settle itself."""
+    if event.name == start.name:
+        return event.occurred_at > start.occurred_at
+    return event.occurred_at >= start.occurred_at
+
+
+def _judged(
+    rule: Rule,
+    due: Deadline,
+    start: Event,
+    again: Event | None,
+    ends: Event | None,
+    ordered: Sequence[Event],
+    now: datetime,
+) -> CaseDeadline:
+    answered = any(
+        event is not start and event.occurred_at > start.occurred_at for event in ordered
+    )
+    end, state = _first_end(again, ends)
+    over_at = due.latest_at if rule.kind in (RuleKind.LAPSE, RuleKind.EXPIRY) else None
+    over = over_at is not None and (end.occurred_at if end else now) >= over_at
+    if over:
+        return CaseDeadline(rule, due, DeadlineState.LAPSED, "", over_at, answered)
+    return CaseDeadline(rule, due, state, "", end.occurred_at if end else None, answered)
+
+
+def _first_end(again: Event | None, ends: Event | None) -> tuple[Event | None, DeadlineState]:
+    """What closed it first: an event that settles or cancels, or its own start coming again."""
+    if ends is not None and (again is None or ends.occurred_at <= again.occurred_at):
+        cancelled = ends.name == "cancelled"
+        return ends, DeadlineState.CANCELLED if cancelled else DeadlineState.SETTLED
+    if again is not None:
+        return again, DeadlineState.SUPERSEDED
+    return None, DeadlineState.OPEN
+
+
+def _occurrences(
+    rule: Rule,
+    terms: Terms,
+    start: Event,
+    again: Event | None,
+    ordered: Sequence[Event],
+    calendar: WorkingCalendar,
+    office: Office,
+    now: datetime,
+) -> list[CaseDeadline]:
+    """The recent occurrences of a recurring rule and the next one, each settled on its own."""
+    stops = [event.occurred_at for event in ordered
+             if event.name in {*rule.ends_on, "cancelled"}
+             and event.occurred_at >= start.occurred_at]  # fmt: skip
+    stop_at = min([*stops, *([again.occurred_at] if again else [])], default=None)
+    found: list[CaseDeadline] = []
+    begins = max(in_china(start.occurred_at), midnight((now - _RECURRENCE_KEPT).date()))
+    while True:
+        due = deadline(terms, begins, calendar, office)
+        if due.ends_at is None or due.last_date is None:
+            return found
+        handed_in = next(
+            (event for event in ordered
+             if event.name in rule.settled_by and begins <= event.occurred_at < due.ends_at),
+            None,
+        )  # fmt: skip
+        state, at = _occurrence_state(due.ends_at, handed_in, stop_at, now)
+        found.append(CaseDeadline(rule, due, state, due.last_date.isoformat(), at))
+        if due.ends_at > now or (stop_at is not None and due.ends_at > stop_at):
+            return found
+        begins = midnight(due.last_date)
+
+
+def _occurrence_state(
+    ends_at: datetime, handed_in: Event | None, stop_at: datetime | None, now: datetime
+) -> tuple[DeadlineState, datetime | None]:
+    if handed_in is not None:
+        return DeadlineState.SETTLED, handed_in.occurred_at
+    if stop_at is not None and stop_at < ends_at:
+        return DeadlineState.CANCELLED, stop_at
+    return (DeadlineState.LAPSED, ends_at) if now >= ends_at else (DeadlineState.OPEN, None)

@@ -1,0 +1,167 @@
+"""Deadlines: a rule applied to a start, under one calendar and one office."""
+
+from datetime import date, datetime
+from typing import NamedTuple
+
+from worker.domain.calendar import CHINA, WorkingCalendar, in_china
+from worker.domain.centres import Centre, Office
+from worker.domain.errors import BadData
+from worker.domain.periods import (
+    Days,
+    Hours,
+    Period,
+    PeriodEnd,
+    Reading,
+    Roll,
+    WorkingDays,
+    end_of,
+)
+from worker.domain.rules import Rule, RuleKind
+
+
+class Deadline(NamedTuple):
+    """When something lapses, is ready, expires or recurs. Instants at UTC+8, ends exclusive.
+
+    For people, a lapse is `act_by` (None when no counter minute lies inside), a ready date is
+    `ready_on`. A step has no dates at all: every instant is None.
+    """
+
+    rule_id: str
+    started_at: datetime
+    ends_at: datetime | None
+    last_date: date | None
+    earliest_at: datetime | None
+    latest_at: datetime | None
+    firm: bool
+    consulted_to: date | None
+    act_by: datetime | None
+    ready_on: date | None
+
+    @property
+    def status(self) -> str:
+        """`firm`, or `provisional` when an unpublished notice may still move it."""
+        return "firm" if self.firm else "provisional"
+
+    @property
+    def told(self) -> str:
+        """The date people are told, as text: what must be corrected aloud when it changes."""
+        if self.ends_at is None:
+            return ""
+        if self.ready_on is not None:
+            return self.ready_on.isoformat()
+        return (self.act_by or self.earliest_at or self.ends_at).isoformat()
+
+
+class Terms(NamedTuple):
+    """What a rule's dates are computed from at one centre: its kind and its readings."""
+
+    rule_id: str
+    kind: RuleKind
+    period: Period | None
+    earliest: Period | None = None
+    latest: tuple[Period, ...] = ()
+
+
+def terms_of(rule: Rule, centre: Centre, bank: str = "") -> Terms:
+    """The readings a centre applies to a rule. Raises BadData where the bank's period is missing.
+
+    A centre may count the start day of a lapse to be stricter; the bank's period of a rule is the
+    centre's, never a guess (RULES.md row 15).
+    """
+    period, earliest = rule.period, rule.earliest
+    if rule.period_of_bank:
+        if bank not in centre.banks:
+            known = "、".join(centre.banks) or "-"
+            raise BadData(
+                f"规则 {rule.id} 的期限由银行规定；请填写本网点已登记的银行（{known}）",
+                f"the period of {rule.id} is the bank's; name a bank of this centre ({known})",
+            )
+        period = centre.banks[bank].period
+        earliest = _earliest_of_bank(period)
+    if isinstance(period, WorkingDays) and centre.counts_start_of(rule.id):
+        period = WorkingDays(period.count, start_counted=True)
+    return Terms(rule.id, rule.kind, period, earliest, rule.latest)
+
+
+def _earliest_of_bank(period: Period) -> Period | None:
+    """A bank's timer may count the start day, and waits for no Monday (as row 7's timer)."""
+    match period:
+        case Days(count):
+            return Days(count, Roll.NONE, start_counted=True)
+        case Hours(count):
+            return Hours(count, Reading.PLAIN)
+        case _:
+            return None
+
+
+def deadline(
+    terms: Terms, started_at: datetime, calendar: WorkingCalendar, office: Office
+) -> Deadline:
+    """The full deadline, without its derivation. Raises NaiveInstant, OutsideCalendar."""
+    start = started_at if started_at.tzinfo is CHINA else in_china(started_at)
+    rule_id, kind, period, earliest, latest = terms
+    if period is None:
+        return Deadline(rule_id, start, None, None, None, None, True, None, None, None)
+    end = end_of(period, start, calendar)
+    if earliest is not None or latest:
+        end = _bounded(end, terms, start, calendar)
+    ends_at, last_date, earliest_at, latest_at, firm, asked_to = end
+    act_by = ready_on = None
+    if kind is RuleKind.LAPSE:
+        if last_date is not None and earliest_at is ends_at:
+            act_by = office.last_closing(last_date, start)
+        else:
+            act_by = office.last_open_minute(earliest_at, start)
+    elif kind is RuleKind.READY and last_date is not None:
+        ready_on = asked_to = _ready_on(last_date, office)
+        firm = firm and calendar.is_firm(ready_on)
+    return Deadline(
+        rule_id, start, ends_at, last_date, earliest_at, latest_at, firm, asked_to, act_by,
+        ready_on,
+    )  # fmt: skip
+
+
+def _bounded(
+    official: PeriodEnd, terms: Terms, start: datetime, calendar: WorkingCalendar
+) -> PeriodEnd:
+    """The official end between its earliest and latest readings."""
+    others = [*((terms.earliest,) if terms.earliest else ()), *terms.latest]
+    ends = [official, *(end_of(reading, start, calendar) for reading in others)]
+    asked_to = [end.consulted_to for end in ends if end.consulted_to is not None]
+    return official._replace(
+        earliest_at=min(end.earliest_at for end in ends),
+        latest_at=max(end.latest_at for end in ends),
+        firm=all(end.firm for end in ends),
+        consulted_to=max(asked_to, default=None),
+    )
+
+
+def _ready_on(last: date, office: Office) -> date:
+    opening = office.opening_after(last)
+    if opening is None:
+        raise BadData(
+            f"网点在 {last} 之后 60 天内都不开门；请检查其 hours 与 closures",
+            f"the office never opens within 60 days of {last}; check its hours and closures",
+        )
+    return opening
+
+
+def as_json(deadline: Deadline) -> dict[str, object]:
+    """The fields of the batch contract (DESIGN §7), instants as ISO 8601 at +08:00."""
+    return {
+        "ends_at": _iso(deadline.ends_at),
+        "last_date": _iso(deadline.last_date),
+        "earliest_at": _iso(deadline.earliest_at),
+        "latest_at": _iso(deadline.latest_at),
+        "status": deadline.status,
+        "consulted_to": _iso(deadline.consulted_to),
+        "act_by": _iso(deadline.act_by),
+        "ready_on": _iso(deadline.ready_on),
+    }
+
+
+def _iso(value: date | datetime | None) -> str | None:
+    return None if value is None else value.isoformat()
+
+
+__all__ = ["Deadline", "Terms", "as_json", "deadline", "terms_of"]

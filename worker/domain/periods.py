@@ -1,0 +1,403 @@
+"""Periods: how long, how the law is read, and when they end.
+
+Sources: Civil Code art. 201 (the day of the event is not counted; hours run from the moment), 202
+(29 February -> 28 February), 203 (a last day off rolls; a last day ends at 24:00). RULES.md, "How
+periods are counted", settles the rest. Ends are exclusive instants at UTC+8.
+"""
+
+from collections.abc import Callable, Mapping
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from worker.domain.calendar import (
+    CHINA,
+    ONE_DAY,
+    OutsideCalendar,
+    PeriodEnd,
+    WorkingCalendar,
+    WorkingTable,
+    in_china,
+    midnight,
+)
+from worker.domain.errors import BadData
+
+MOST = {"working_days": 1000, "days": 36500, "hours": 24 * 3650, "years": 100}
+"""Longest periods accepted; no card rule comes near them."""
+
+
+class Roll(StrEnum):
+    """Where a last day off moves."""
+
+    NONE = "none"
+    FORWARD = "forward"
+    BACK = "back"
+
+
+class Reading(StrEnum):
+    """How a period of hours meets days off (research/calendar-and-law.md §3)."""
+
+    PLAIN = "plain"
+    ROLL_SAME_TIME = "roll_same_time"
+    ROLL_END_OF_DAY = "roll_end_of_day"
+    PAUSE_REST_DAYS = "pause_rest_days"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingDays:
+    """`count` working days; the start day counts only where a centre chose to be stricter."""
+
+    count: int
+    start_counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """`count` calendar days."""
+
+    count: int
+    roll: Roll = Roll.FORWARD
+    start_counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """`count` hours from the very second."""
+
+    count: int
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Years:
+    """`count` years to the matching day, 29 February -> 28 February."""
+
+    count: int
+    roll: Roll = Roll.FORWARD
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlyOn:
+    """The first such day of a month strictly after the start day (month end if shorter)."""
+
+    day: int
+    roll: Roll = Roll.NONE
+
+
+Period = WorkingDays | Days | Hours | Years | MonthlyOn
+
+
+class InvalidPeriod(BadData):
+    """A period no rule can mean."""
+
+
+def end_of(period: Period, start: datetime, calendar: WorkingCalendar) -> PeriodEnd:
+    """When `period`, begun at `start`, ends. Raises NaiveInstant, OutsideCalendar."""
+    if start.tzinfo is not CHINA:
+        start = in_china(start)
+    match period:
+        case WorkingDays():
+            return _end_of_working_days(period, start, calendar)
+        case Hours():
+            return _end_of_hours(period, start, calendar)
+        case Days() | Years():
+            return _end_of_last_day(nominal_last_day(period, start), period.roll, calendar)
+        case MonthlyOn():
+            return _end_of_monthly(period, start, calendar)
+        case _:  # pragma: no cover
+            assert_never(period)
+
+
+def nominal_last_day(period: Days | Years | MonthlyOn | Hours, start: datetime) -> date:
+    """The day a period falls on before any roll, by the bare count from `start` (at UTC+8)."""
+    match period:
+        case Days(count, _, start_counted):
+            return start.date() + timedelta(days=count - start_counted)
+        case Years(count):
+            return _plus_years(start.date(), count)
+        case MonthlyOn(day):
+            return _next_monthly(start.date(), day)
+        case Hours(count):
+            return (start + timedelta(hours=count)).date()
+        case _:  # pragma: no cover
+            assert_never(period)
+
+
+def _end_of_working_days(
+    period: WorkingDays, start: datetime, calendar: WorkingCalendar
+) -> PeriodEnd:
+    table = calendar.estimate
+    first = start.date()
+    index = first.toordinal() - table.base - period.start_counted
+    if index < 0:
+        raise OutsideCalendar(first, calendar.first, calendar.last)
+    try:
+        position = table.upto[index] + period.count - 1
+        if position < calendar.firm_count:
+            return calendar.firm_ends[position]
+        last = table.days[position]
+    except IndexError:
+        raise OutsideCalendar(first, calendar.first, calendar.last) from None
+    guess = calendar.weekdays.days[calendar.weekdays.upto[index] + period.count - 1]
+    early = max(guess - 2 * ONE_DAY, first, calendar.firm_to)
+    late = max(guess + _late_margin(period.count), last)
+    ends_at = midnight(last + ONE_DAY)
+    return PeriodEnd(
+        ends_at, last, midnight(early + ONE_DAY), midnight(late + ONE_DAY), False, last
+    )
+
+
+def _late_margin(count: int) -> timedelta:
+    """RULES.md, "Provisional dates": 5 days more for up to 7 working days, else 10."""
+    return timedelta(days=5 if count <= 7 else 10)
+
+
+_LONGEST_REST = timedelta(days=10)
+"""The longest run of days off since 2007 (to 2 February 2020): no roll goes further."""
+
+
+def _end_of_last_day(nominal: date, roll: Roll, calendar: WorkingCalendar) -> PeriodEnd:
+    """24:00 of the nominal last day, rolled if it is off. Only a roll asks the calendar."""
+    if roll is Roll.NONE:
+        ends_at = midnight(nominal + ONE_DAY)
+        return PeriodEnd(ends_at, nominal, ends_at, ends_at, True, None)
+    if roll is Roll.BACK:
+        return _rolled_back(nominal, calendar)
+    last = calendar.roll_forward(nominal)
+    ends_at = midnight(last + ONE_DAY)
+    if calendar.is_firm(last):
+        return PeriodEnd(ends_at, last, ends_at, ends_at, True, last)
+    guess = _roll_in(calendar.weekdays, nominal)
+    early = max(guess - 2 * ONE_DAY, nominal)  # a roll never moves an end earlier
+    late = max(guess + _LONGEST_REST, last)
+    return PeriodEnd(
+        ends_at, last, midnight(early + ONE_DAY), midnight(late + ONE_DAY), False, last
+    )
+
+
+def _rolled_back(nominal: date, calendar: WorkingCalendar) -> PeriodEnd:
+    last = calendar.roll_back(nominal)
+    ends_at = midnight(last + ONE_DAY)
+    if calendar.is_firm(nominal):
+        return PeriodEnd(ends_at, last, ends_at, ends_at, True, nominal)
+    early = max(last - _LONGEST_REST, min(last, calendar.firm_to))
+    return PeriodEnd(
+        ends_at, last, midnight(early + ONE_DAY), midnight(nominal + ONE_DAY), False, nominal
+    )
+
+
+def _end_of_monthly(period: MonthlyOn, start: datetime, calendar: WorkingCalendar) -> PeriodEnd:
+    nominal = start.date()
+    while True:
+        nominal = _next_monthly(nominal, period.day)
+        end = _end_of_last_day(nominal, period.roll, calendar)
+        if end.ends_at > start:  # rolled back over the start itself: the next month is meant
+            return end
+
+
+def _end_of_hours(period: Hours, start: datetime, calendar: WorkingCalendar) -> PeriodEnd:
+    plain = start + timedelta(hours=period.count)
+    match period.reading:
+        case Reading.PLAIN:
+            return PeriodEnd(plain, None, plain, plain, True, None)
+        case Reading.ROLL_SAME_TIME:
+            return _rolled_hours(plain, calendar, lambda day: plain + (day - plain.date()))
+        case Reading.ROLL_END_OF_DAY:
+            return _rolled_hours(plain, calendar, lambda day: midnight(day + ONE_DAY))
+        case Reading.PAUSE_REST_DAYS:
+            return _paused_hours(period, start, plain, calendar)
+        case _:  # pragma: no cover
+            assert_never(period.reading)
+
+
+def _rolled_hours(
+    plain: datetime, calendar: WorkingCalendar, rolled: Callable[[date], datetime]
+) -> PeriodEnd:
+    """The plain end, or where it rolls to when its day is off; 00:00 belongs to the day it opens."""
+    fell_on = plain.date()
+    day = calendar.roll_forward(fell_on)
+    ends_at = plain if day == fell_on else rolled(day)
+    if calendar.is_firm(day):
+        return PeriodEnd(ends_at, None, ends_at, ends_at, True, day)
+    guess = _roll_in(calendar.weekdays, fell_on)
+    early = plain if guess == fell_on else max(rolled(guess) - 2 * ONE_DAY, plain)
+    late = max(rolled(guess + _LONGEST_REST), ends_at)
+    return PeriodEnd(ends_at, None, early, late, False, day)
+
+
+def _paused_hours(
+    period: Hours, start: datetime, plain: datetime, calendar: WorkingCalendar
+) -> PeriodEnd:
+    ends_at, last = _run_on_working_days(period.count, start, calendar.estimate, calendar)
+    if calendar.is_firm(last):
+        return PeriodEnd(ends_at, None, ends_at, ends_at, True, last)
+    guess, _ = _run_on_working_days(period.count, start, calendar.weekdays, calendar)
+    early = max(guess - 2 * ONE_DAY, plain)  # a pause never ends before the plain clock
+    late = max(guess + _late_margin(-(-period.count // 24)), ends_at)
+    return PeriodEnd(ends_at, None, early, late, False, last)
+
+
+def _run_on_working_days(
+    hours: int, start: datetime, table: WorkingTable, calendar: WorkingCalendar
+) -> tuple[datetime, date]:
+    """Run a clock only on working days; one that runs out at midnight ends there."""
+    left = timedelta(hours=hours)
+    today = start.date()
+    index = today.toordinal() - table.base
+    try:
+        if index < 0:
+            raise IndexError
+        if _works(table, index):
+            rest_of_today = midnight(today + ONE_DAY) - start
+            if left <= rest_of_today:
+                return start + left, today
+            left -= rest_of_today
+        whole, part = divmod(left, ONE_DAY)
+        day = table.days[table.upto[index] + whole - (0 if part else 1)]
+    except IndexError:
+        raise OutsideCalendar(today, calendar.first, calendar.last) from None
+    return midnight(day) + (part or ONE_DAY), day
+
+
+def _works(table: WorkingTable, index: int) -> bool:
+    return table.upto[index] > (table.upto[index - 1] if index else 0)
+
+
+def _roll_in(table: WorkingTable, day: date) -> date:
+    """`day` if the table works it, else the table's next working day."""
+    index = day.toordinal() - table.base
+    return day if _works(table, index) else table.days[table.upto[index]]
+
+
+def _plus_years(day: date, count: int) -> date:
+    last_of_month = monthrange(day.year + count, day.month)[1]
+    return day.replace(year=day.year + count, day=min(day.day, last_of_month))
+
+
+def _next_monthly(after: date, day: int) -> date:
+    """The first `day` of a month strictly after `after`, month end where the month is shorter."""
+    year, month = after.year, after.month
+    while True:
+        candidate = date(year, month, min(day, monthrange(year, month)[1]))
+        if candidate > after:
+            return candidate
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+
+
+def parse_period(mapping: Mapping[str, object]) -> Period:
+    """A period from its written form, e.g. `{"working_days": 3}`. Raises InvalidPeriod."""
+    kinds = [
+        key for key in ("working_days", "days", "hours", "years", "monthly_on") if key in mapping
+    ]
+    if len(kinds) != 1:
+        raise InvalidPeriod(
+            "期限须恰好写明 working_days、days、hours、years、monthly_on 之一",
+            "a period names exactly one of working_days, days, hours, years, monthly_on",
+        )
+    kind = kinds[0]
+    allowed = {kind} | _OPTIONS[kind]
+    if unknown := sorted(set(mapping) - allowed):
+        raise InvalidPeriod(
+            f"期限中有不认识的键 {unknown}；{kind} 可用 {sorted(allowed)}",
+            f"unknown keys {unknown} in a period; {kind} takes {sorted(allowed)}",
+        )
+    return _build(kind, mapping)
+
+
+_OPTIONS: Mapping[str, frozenset[str]] = {
+    "working_days": frozenset({"start_counted"}),
+    "days": frozenset({"roll", "start_counted"}),
+    "hours": frozenset({"reading"}),
+    "years": frozenset({"roll"}),
+    "monthly_on": frozenset({"roll"}),
+}
+
+
+def _build(kind: str, mapping: Mapping[str, object]) -> Period:
+    count = _whole(kind, mapping[kind])
+    start_counted = bool(mapping.get("start_counted", False))
+    match kind:
+        case "working_days":
+            return WorkingDays(count, start_counted)
+        case "days":
+            return Days(
+                count, _roll(mapping, Roll.FORWARD, {Roll.NONE, Roll.FORWARD}), start_counted
+            )
+        case "years":
+            return Years(count, _roll(mapping, Roll.FORWARD, {Roll.NONE, Roll.FORWARD}))
+        case "monthly_on":
+            return MonthlyOn(count, _roll(mapping, Roll.NONE, set(Roll)))
+        case _:
+            return Hours(count, _reading(mapping))
+
+
+def _whole(kind: str, value: object) -> int:
+    most = 31 if kind == "monthly_on" else MOST[kind]
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise InvalidPeriod(
+            f"{kind} 须为 1 至 {most} 的整数，现为 {value!r}",
+            f"{kind} takes a whole number from 1 to {most}, not {value!r}",
+        )
+    return value
+
+
+def _roll(mapping: Mapping[str, object], default: Roll, allowed: set[Roll]) -> Roll:
+    value = mapping.get("roll", default)
+    if value not in allowed:
+        names = sorted(allowed)
+        raise InvalidPeriod(
+            f"roll 须为 {names} 之一，现为 {value!r}", f"roll is one of {names}, not {value!r}"
+        )
+    return Roll(str(value))
+
+
+def _reading(mapping: Mapping[str, object]) -> Reading:
+    value = mapping.get("reading", Reading.PLAIN)  # art. 201: hours run from the moment
+    if value not in set(Reading):
+        names = [str(reading) for reading in Reading]
+        raise InvalidPeriod(
+            f"reading 须为 {names} 之一，现为 {value!r}",
+            f"reading is one of {names}, not {value!r}",
+        )
+    return Reading(str(value))
+
+
+def as_mapping(period: Period) -> dict[str, object]:
+    """The written form that `parse_period` reads."""
+    match period:
+        case WorkingDays(count, start_counted):
+            return _counted({"working_days": count}, start_counted)
+        case Days(count, roll, start_counted):
+            return _counted({"days": count, "roll": str(roll)}, start_counted)
+        case Hours(count, reading):
+            return {"hours": count, "reading": str(reading)}
+        case Years(count, roll):
+            return {"years": count, "roll": str(roll)}
+        case MonthlyOn(day, roll):
+            return {"monthly_on": day, "roll": str(roll)}
+        case _:  # pragma: no cover
+            assert_never(period)
+
+
+def _counted(written: dict[str, object], start_counted: bool) -> dict[str, object]:
+    return written | {"start_counted": True} if start_counted else written
+
+
+__all__ = [
+    "CHINA",
+    "Days",
+    "Hours",
+    "InvalidPeriod",
+    "MonthlyOn",
+    "Period",
+    "PeriodEnd",
+    "Reading",
+    "Roll",
+    "WorkingDays",
+    "Years",
+    "as_mapping",
+    "end_of",
+    "parse_period",
+]

@@ -1,0 +1,92 @@
+"""Where the calendar's facts come from: chinese-calendar's tables and the notices in config/.
+
+Only its tables are used. Its `find_workday` is one day late from every day off, and its year check
+calls late December known although the next notice may still change it (decision 0002).
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from functools import cache
+
+import chinese_calendar
+from lunardate import LunarDate
+
+from worker.domain.calendar import ONE_DAY, Notice, WorkingCalendar
+
+LAST_YEAR = 2060
+"""How far estimates reach: far enough for ten-year cards issued in the 2040s."""
+
+_NAMES = {
+    "New Year's Day": "元旦",
+    "Spring Festival": "春节",
+    "Tomb-sweeping Day": "清明节",
+    "Labour Day": "劳动节",
+    "Dragon Boat Festival": "端午节",
+    "National Day": "国庆节",
+    "Mid-autumn Festival": "中秋节",
+    "Anti-Fascist 70th Day": "抗战胜利70周年",
+}
+
+
+def build_calendar(notices: Iterable[Notice] = (), region: str = "") -> WorkingCalendar:
+    """The package's years, then national notices, then the region's own, as one calendar.
+
+    Raises BadData when the years leave a gap.
+    """
+    extra = sorted(notices, key=lambda notice: (bool(notice.region), notice.year))
+    chosen = [notice for notice in extra if notice.region in ("", region)]
+    last_year = max([LAST_YEAR, *(notice.year for notice in chosen)])
+    return WorkingCalendar([*_package_notices(), *chosen], statutory_days(last_year), last_year)
+
+
+@cache
+def _package_notices() -> tuple[Notice, ...]:
+    rest = {day: _name(of) for day, of in chinese_calendar.holidays.items()}
+    work = {day: _name(of) for day, of in chinese_calendar.workdays.items()}
+    years = sorted({day.year for day in rest})
+    return tuple(
+        Notice(
+            year=year,
+            title=f"国务院办公厅关于{year}年部分节假日安排的通知",
+            rest=frozenset(day for day in rest if day.year == year),
+            work=frozenset(day for day in work if day.year == year),
+            names={day: of for day, of in (rest | work).items() if day.year == year},
+        )
+        for year in years
+    )
+
+
+def _name(english: str) -> str:
+    return _NAMES.get(english, english)
+
+
+@cache
+def statutory_days(last_year: int) -> Mapping[date, str]:
+    """The days off by law, without swaps, from 2025 to `last_year`.
+
+    Source: 全国年节及纪念日放假办法, article 2, as amended in force 2025-01-01: New Year 1 day,
+    Spring Festival 4 (from New Year's Eve), Qingming 1, Labour 2, Dragon Boat 1, Mid-Autumn 1,
+    National Day 3.
+    """
+    days: dict[date, str] = {}
+    for year in range(2025, last_year + 1):
+        spring = _lunar(year, 1, 1)
+        days |= {spring + offset * ONE_DAY: "春节" for offset in range(-1, 3)}
+        days |= {date(year, 5, day): "劳动节" for day in (1, 2)}
+        days |= {date(year, 10, day): "国庆节" for day in (1, 2, 3)}
+        days[date(year, 1, 1)] = "元旦"
+        days[_qingming(year)] = "清明节"
+        days[_lunar(year, 5, 5)] = "端午节"
+        days.setdefault(_lunar(year, 8, 15), "中秋节")
+    return days
+
+
+def _lunar(year: int, month: int, day: int) -> date:
+    solar: date = LunarDate(year, month, day).to_solar_date()
+    return solar
+
+
+def _qingming(year: int) -> date:
+    terms = chinese_calendar.get_solar_terms(date(year, 4, 1), date(year, 4, 10))
+    found: date = next(day for day, term in terms if term == "清明")
+    return found
