@@ -1,7 +1,6 @@
 """The shipped catalogue holds every row of the source, and nothing else."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -279,4 +278,3 @@ def test_every_kind_of_rule_is_in_the_catalogue(shipped: Rulebook) -> None:
     kinds = {rule.kind for rule in shipped.rules.values()}
 
     assert kinds == set(RuleKind)
-    assert replace(shipped, version="").version == ""
