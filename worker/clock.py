@@ -43,3 +43,8 @@ def monotonic() -> float:
 def pause(seconds: float) -> None:
     """Wait in real time: the demo lets people read along."""
     time.sleep(seconds)
+
+
+def seconds_since(timestamp: float) -> float:
+    """How long ago a file was touched: `st_mtime` against the machine's clock."""
+    return time.time() - timestamp

@@ -90,3 +90,13 @@ def _qingming(year: int) -> date:
     terms = chinese_calendar.get_solar_terms(date(year, 4, 1), date(year, 4, 10))
     found: date = next(day for day, term in terms if term == "清明")
     return found
+
+
+def missing_statutory_days(calendar: WorkingCalendar) -> list[date]:
+    """Days off by law that the notices since 2025 do not list as rest: a slip in a file."""
+    listed: set[date] = set().union(*(notice.rest for notice in calendar.notices))
+    return [
+        day
+        for day in statutory_days(calendar.last.year)
+        if day <= calendar.covered_to and day not in listed
+    ]

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
-from worker.domain.calendar import WorkingCalendar, in_china, midnight
+from worker.domain.calendar import WorkingCalendar, in_china
 from worker.domain.centres import Office
 from worker.domain.deadlines import Deadline, Terms, deadline
 from worker.domain.delivery import DeadlineState
@@ -16,7 +17,7 @@ FUTURE_ALLOWED = timedelta(minutes=5)
 """Clocks differ; an event further ahead than this has not happened."""
 
 _RECURRENCE_KEPT = timedelta(days=62)
-"""How far back occurrences of a recurring rule are still worked out."""
+"""How far back occurrences of a recurring rule are still told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def refusals(
         reason = (
             _unknown(procedure, event)
             or _in_future(event, now)
-            or _too_early(event, ordered[:position])
+            or _too_early(event, ordered)
             or _found_too_late(procedure, event, ordered[:position])
             or _needs_an_hour(procedure, event, terms_of)
         )
@@ -92,9 +93,12 @@ def _in_future(event: Event, now: datetime) -> Text | None:
     )
 
 
-def _too_early(event: Event, before: Sequence[Event]) -> Text | None:
+def _too_early(event: Event, ordered: Sequence[Event]) -> Text | None:
+    """At the same instant counts as earlier: of two bare dates the order is not known."""
     needed = NEEDS_EARLIER.get(event.name)
-    if not needed or any(earlier.name in needed for earlier in before):
+    if not needed or any(
+        other.name in needed and other.occurred_at <= event.occurred_at for other in ordered
+    ):
         return None
     names = "、".join(sorted(needed))
     return Text(
@@ -143,35 +147,98 @@ def deadlines_of(
     now: datetime,
 ) -> list[CaseDeadline]:
     """Every deadline that follows from a case's events, with its state at `now`."""
-    ordered = in_order(events)
+    history = _History(procedure, in_order(events), calendar, office, now)
     found: list[CaseDeadline] = []
     for rule in procedure.rules:
-        starts = [event for event in ordered if event.name in rule.starts_on]
-        for position, start in enumerate(starts):
-            again = starts[position + 1] if position + 1 < len(starts) else None
-            terms = terms_of(rule)
+        starts = [event for event in history.events if event.name in rule.starts_on]
+        for start, again in zip_longest(starts, starts[1:]):
             if rule.kind is RuleKind.RECURRING:
-                found += _occurrences(rule, terms, start, again, ordered, calendar, office, now)
+                found += history.occurrences(rule, terms_of(rule), start, again)
             else:
-                due = deadline(terms, start.occurred_at, calendar, office)
-                ends = _ends(procedure, rule, start, ordered)
-                found.append(_judged(rule, due, start, again, ends, ordered, now))
+                found.append(history.judged(rule, terms_of(rule), start, again))
     return found
 
 
-def _ends(procedure: Procedure, rule: Rule, start: Event, ordered: Sequence[Event]) -> Event | None:
-    """The first event after the start that settles the rule."""
-    settling = {*rule.settled_by, *rule.ends_on, "cancelled"}
-    if rule.id in procedure.loss_rules:
-        settling.add("found")
-    return next(
-        (
-            event
-            for event in ordered
-            if event.name in settling and event is not start and _not_before(event, start)
-        ),
-        None,
-    )
+@dataclass(frozen=True, slots=True)
+class _History:
+    procedure: Procedure
+    events: list[Event]
+    calendar: WorkingCalendar
+    office: Office
+    now: datetime
+
+    def judged(self, rule: Rule, terms: Terms, start: Event, again: Event | None) -> CaseDeadline:
+        """The deadline that `start` opened, and what came of it before `again` restarts it."""
+        due = deadline(terms, start.occurred_at, self.calendar, self.office)
+        answered = any(event.occurred_at > start.occurred_at for event in self.events)
+        end, state = _first_end(again, self._settling(rule, start))
+        over_at = due.latest_at if rule.kind in (RuleKind.LAPSE, RuleKind.EXPIRY) else None
+        if over_at is not None and (end.occurred_at if end else self.now) >= over_at:
+            return CaseDeadline(rule, due, DeadlineState.LAPSED, "", over_at, answered)
+        return CaseDeadline(rule, due, state, "", end.occurred_at if end else None, answered)
+
+    def _settling(self, rule: Rule, start: Event) -> Event | None:
+        """The first event after the start that settles the rule."""
+        settling = {*rule.settled_by, *rule.ends_on, "cancelled"}
+        if rule.id in self.procedure.loss_rules:
+            settling.add("found")
+        return next(
+            (
+                event
+                for event in self.events
+                if event.name in settling and event is not start and _not_before(event, start)
+            ),
+            None,
+        )
+
+    def occurrences(
+        self, rule: Rule, terms: Terms, start: Event, again: Event | None
+    ) -> list[CaseDeadline]:
+        """The recent occurrences of a recurring rule and the next one, each settled on its own.
+
+        Counted through from the start, so that an occurrence is the same one whenever asked.
+        """
+        stop = self._stop(rule, start, again)
+        found: list[CaseDeadline] = []
+        begins = in_china(start.occurred_at)
+        while True:
+            due = deadline(terms, begins, self.calendar, self.office)
+            if due.ends_at is None or due.last_date is None:
+                return found
+            if due.ends_at > self.now - _RECURRENCE_KEPT:
+                state, at = self._state_of_occurrence(rule, begins, due.ends_at, stop)
+                found.append(CaseDeadline(rule, due, state, due.last_date.isoformat(), at))
+            if due.ends_at > self.now or (stop is not None and due.ends_at > stop[0]):
+                return found
+            begins = due.ends_at
+
+    def _stop(
+        self, rule: Rule, start: Event, again: Event | None
+    ) -> tuple[datetime, DeadlineState] | None:
+        stops = [
+            (event.occurred_at, DeadlineState.CANCELLED)
+            for event in self.events
+            if event.name in {*rule.ends_on, "cancelled"} and event.occurred_at >= start.occurred_at
+        ]
+        if again is not None:
+            stops.append((again.occurred_at, DeadlineState.SUPERSEDED))
+        return min(stops, default=None)
+
+    def _state_of_occurrence(
+        self,
+        rule: Rule,
+        begins: datetime,
+        ends_at: datetime,
+        stop: tuple[datetime, DeadlineState] | None,
+    ) -> tuple[DeadlineState, datetime | None]:
+        over_at = ends_at if stop is None else min(stop[0], ends_at)
+        for event in self.events:
+            if event.name in rule.settled_by and begins <= event.occurred_at < over_at:
+                return DeadlineState.SETTLED, event.occurred_at
+        if stop is not None and stop[0] < ends_at:
+            return stop[1], stop[0]
+        over = self.now >= ends_at
+        return (DeadlineState.LAPSED, ends_at) if over else (DeadlineState.OPEN, None)
 
 
 def _not_before(event: Event, start: Event) -> bool:
@@ -179,26 +246,6 @@ def _not_before(event: Event, start: Event) -> bool:
     if event.name == start.name:
         return event.occurred_at > start.occurred_at
     return event.occurred_at >= start.occurred_at
-
-
-def _judged(
-    rule: Rule,
-    due: Deadline,
-    start: Event,
-    again: Event | None,
-    ends: Event | None,
-    ordered: Sequence[Event],
-    now: datetime,
-) -> CaseDeadline:
-    answered = any(
-        event is not start and event.occurred_at > start.occurred_at for event in ordered
-    )
-    end, state = _first_end(again, ends)
-    over_at = due.latest_at if rule.kind in (RuleKind.LAPSE, RuleKind.EXPIRY) else None
-    over = over_at is not None and (end.occurred_at if end else now) >= over_at
-    if over:
-        return CaseDeadline(rule, due, DeadlineState.LAPSED, "", over_at, answered)
-    return CaseDeadline(rule, due, state, "", end.occurred_at if end else None, answered)
 
 
 def _first_end(again: Event | None, ends: Event | None) -> tuple[Event | None, DeadlineState]:
@@ -209,46 +256,3 @@ def _first_end(again: Event | None, ends: Event | None) -> tuple[Event | None, D
     if again is not None:
         return again, DeadlineState.SUPERSEDED
     return None, DeadlineState.OPEN
-
-
-def _occurrences(
-    rule: Rule,
-    terms: Terms,
-    start: Event,
-    again: Event | None,
-    ordered: Sequence[Event],
-    calendar: WorkingCalendar,
-    office: Office,
-    now: datetime,
-) -> list[CaseDeadline]:
-    """The recent occurrences of a recurring rule and the next one, each settled on its own."""
-    stops = [event.occurred_at for event in ordered
-             if event.name in {*rule.ends_on, "cancelled"}
-             and event.occurred_at >= start.occurred_at]  # fmt: skip
-    stop_at = min([*stops, *([again.occurred_at] if again else [])], default=None)
-    found: list[CaseDeadline] = []
-    begins = max(in_china(start.occurred_at), midnight((now - _RECURRENCE_KEPT).date()))
-    while True:
-        due = deadline(terms, begins, calendar, office)
-        if due.ends_at is None or due.last_date is None:
-            return found
-        handed_in = next(
-            (event for event in ordered
-             if event.name in rule.settled_by and begins <= event.occurred_at < due.ends_at),
-            None,
-        )  # fmt: skip
-        state, at = _occurrence_state(due.ends_at, handed_in, stop_at, now)
-        found.append(CaseDeadline(rule, due, state, due.last_date.isoformat(), at))
-        if due.ends_at > now or (stop_at is not None and due.ends_at > stop_at):
-            return found
-        begins = midnight(due.last_date)
-
-
-def _occurrence_state(
-    ends_at: datetime, handed_in: Event | None, stop_at: datetime | None, now: datetime
-) -> tuple[DeadlineState, datetime | None]:
-    if handed_in is not None:
-        return DeadlineState.SETTLED, handed_in.occurred_at
-    if stop_at is not None and stop_at < ends_at:
-        return DeadlineState.CANCELLED, stop_at
-    return (DeadlineState.LAPSED, ends_at) if now >= ends_at else (DeadlineState.OPEN, None)

@@ -1,16 +1,15 @@
 """Deadlines: a rule applied to a start, under one calendar and one office."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from worker.domain.calendar import CHINA, WorkingCalendar, in_china
+from worker.domain.calendar import CHINA, PeriodEnd, WorkingCalendar, in_china
 from worker.domain.centres import Centre, Office
 from worker.domain.errors import BadData
 from worker.domain.periods import (
     Days,
     Hours,
     Period,
-    PeriodEnd,
     Reading,
     Roll,
     WorkingDays,
@@ -109,9 +108,12 @@ def deadline(
     act_by = ready_on = None
     if kind is RuleKind.LAPSE:
         if last_date is not None and earliest_at is ends_at:
-            act_by = office.last_closing(last_date, start)
+            act_by, counter_on = office.last_closing(last_date, start), last_date
         else:
             act_by = office.last_open_minute(earliest_at, start)
+            counter_on = (earliest_at - timedelta.resolution).date()
+        if asked_to is None or asked_to < counter_on:  # the counter asks where the period did not
+            asked_to, firm = counter_on, firm and calendar.is_firm(counter_on)
     elif kind is RuleKind.READY and last_date is not None:
         ready_on = asked_to = _ready_on(last_date, office)
         firm = firm and calendar.is_firm(ready_on)
@@ -125,15 +127,15 @@ def _bounded(
     official: PeriodEnd, terms: Terms, start: datetime, calendar: WorkingCalendar
 ) -> PeriodEnd:
     """The official end between its earliest and latest readings."""
-    others = [*((terms.earliest,) if terms.earliest else ()), *terms.latest]
-    ends = [official, *(end_of(reading, start, calendar) for reading in others)]
-    asked_to = [end.consulted_to for end in ends if end.consulted_to is not None]
-    return official._replace(
-        earliest_at=min(end.earliest_at for end in ends),
-        latest_at=max(end.latest_at for end in ends),
-        firm=all(end.firm for end in ends),
-        consulted_to=max(asked_to, default=None),
-    )
+    ends_at, last_date, earliest_at, latest_at, firm, asked_to = official
+    for reading in terms.latest if terms.earliest is None else (terms.earliest, *terms.latest):
+        other = end_of(reading, start, calendar)
+        earliest_at = min(earliest_at, other.earliest_at)
+        latest_at = max(latest_at, other.latest_at)
+        firm = firm and other.firm
+        if asked_to is None or (other.consulted_to is not None and asked_to < other.consulted_to):
+            asked_to = other.consulted_to
+    return PeriodEnd(ends_at, last_date, earliest_at, latest_at, firm, asked_to)
 
 
 def _ready_on(last: date, office: Office) -> date:

@@ -283,13 +283,12 @@ def next_find_at(started_at: datetime, misses: int, act_by: datetime | None) -> 
     return max(started_at + FINDS_AFTER[0], act_by - timedelta(minutes=5))
 
 
-def next_poll_at(
-    started_at: datetime, polls: int, act_by: datetime | None, now: datetime
-) -> datetime | None:
-    """When to poll next after `polls` polls; None after 72 h. Sooner when `act_by` is near."""
-    if polls >= len(POLLS_AFTER):
+def next_poll_at(started_at: datetime, act_by: datetime | None, now: datetime) -> datetime | None:
+    """When to poll a message next; None after 72 h. Sooner when `act_by` is near."""
+    ladder = [started_at + after for after in POLLS_AFTER if started_at + after > now]
+    if not ladder:
         return None
-    due_at = started_at + POLLS_AFTER[polls]
+    due_at = ladder[0]
     if act_by is not None and now < act_by < due_at:
-        return max(now + timedelta(minutes=5), act_by - timedelta(hours=2))
+        return min(due_at, max(now + POLLS_AFTER[0], act_by - timedelta(hours=2)))
     return due_at

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple, assert_never
 
-from worker.domain.calendar import ONE_DAY, Day, WorkingCalendar
+from worker.domain.calendar import ONE_DAY, WORKED, Day, WorkingCalendar
 from worker.domain.deadlines import Deadline, Terms, as_json
 from worker.domain.periods import (
     Days,
@@ -15,7 +15,6 @@ from worker.domain.periods import (
     MonthlyOn,
     Period,
     Reading,
-    Roll,
     WorkingDays,
     Years,
     as_mapping,
@@ -58,16 +57,15 @@ def derive(
     deadline: Deadline, terms: Terms, calendar: WorkingCalendar, rule: Rule | None = None
 ) -> Derivation:
     """How `deadline` came about. Pure: the same inputs give the same derivation."""
-    start = deadline.started_at
-    period = terms.period
-    others = [*((terms.earliest,) if terms.earliest else ()), *terms.latest]
+    start, period, asked_to = deadline.started_at, terms.period, deadline.consulted_to
+    others = terms.latest if terms.earliest is None else (terms.earliest, *terms.latest)
     return Derivation(
         deadline,
         terms.kind,
         period,
         _counted(period, start, deadline, calendar),
-        tuple(OtherReading(other, end_of(other, start, calendar).ends_at) for other in others),
-        _notices(start.date(), deadline.consulted_to, calendar),
+        tuple([OtherReading(other, end_of(other, start, calendar).ends_at) for other in others]),
+        calendar.titles(start.year, asked_to.year) if asked_to else (),
         calendar.version,
         rule.version if rule else "",
         f"{rule.source.document} L{rule.source.lines}" if rule else "",
@@ -84,37 +82,27 @@ def _counted(
         case WorkingDays(count, start_counted):
             return _numbered(calendar.days(start.date(), asked_to), count, start_counted)
         case Hours(_, Reading.PAUSE_REST_DAYS):
-            return tuple(Counted(day, 0) for day in calendar.days(start.date(), asked_to))
-        case Hours(count):
-            fell_on = nominal_last_day(Hours(count, Reading.PLAIN), start)
-            return tuple(Counted(day, 0) for day in calendar.days(fell_on, asked_to))
+            days = calendar.days(start.date(), asked_to)
+        case Hours():
+            days = calendar.days(nominal_last_day(period, start), asked_to)
         case Days() | Years() | MonthlyOn():
             nominal = nominal_last_day(period, start)
             first, last = sorted((nominal, deadline.last_date or nominal))
-            return tuple(Counted(day, 0) for day in calendar.days(first, last))
+            days = calendar.days(first, last)
         case _:  # pragma: no cover
             assert_never(period)
+    return tuple([Counted(day, 0) for day in days])
 
 
 def _numbered(days: list[Day], count: int, start_counted: bool) -> tuple[Counted, ...]:
     """Number the working days; the start day's number is 0 unless it counts."""
-    steps = []
+    numbers: list[int] = []
     number = 0
-    for position, day in enumerate(days):
-        counts = day.kind in ("working", "make_up") and (position or start_counted)
-        if counts and number < count:
-            number += 1
-            steps.append(Counted(day, number))
-        else:
-            steps.append(Counted(day, 0))
-    return tuple(steps)
-
-
-def _notices(first: date, last: date | None, calendar: WorkingCalendar) -> tuple[str, ...]:
-    if last is None:
-        return ()
-    years = range(first.year, last.year + 1)
-    return tuple(notice.title for notice in calendar.notices if notice.year in years)
+    for day in days:
+        counts = day.kind in WORKED and number < count and (start_counted or numbers)
+        number += 1 if counts else 0
+        numbers.append(number if counts else 0)
+    return tuple(map(Counted, days, numbers))
 
 
 def derivation_json(derivation: Derivation) -> dict[str, object]:
@@ -158,6 +146,7 @@ _ZH = {
     "ready_on": "可领  {0} 开门起",
     "other": "别解  {0}：{1}",
     "estimate": "暂定  放假通知尚未发布，日期会变动：最早 {0}，最迟 {1}",
+    "counter_moves": "暂定  放假通知尚未发布，网点开门的日子会变动",
     "source": "依据  {0}  规则版本 {1}",
     "calendar": "日历  {0}  版本 {1}",
     "not_asked": "未涉及工作日",
@@ -194,6 +183,7 @@ _EN = {
     "ready_on": "ready on  {0} at opening",
     "other": "otherwise {0}: {1}",
     "estimate": "estimate  no holiday notice yet, the date may move: between {0} and {1}",
+    "counter_moves": "estimate  no holiday notice yet, the days the counter opens may move",
     "source": "source    {0}  rule version {1}",
     "calendar": "calendar  {0}  version {1}",
     "not_asked": "no working day asked about",
@@ -258,7 +248,8 @@ def _end_lines(derivation: Derivation, language: str) -> list[str]:
         lines.append(words["ready_on"].format(_date(deadline.ready_on, language)))
     if not deadline.firm and deadline.earliest_at is not None and deadline.latest_at is not None:
         bounds = [_moment(at, language) for at in (deadline.earliest_at, deadline.latest_at)]
-        lines.append(words["estimate"].format(*bounds))
+        moves = "estimate" if deadline.earliest_at < deadline.latest_at else "counter_moves"
+        lines.append(words[moves].format(*bounds))
     return lines
 
 

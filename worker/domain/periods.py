@@ -5,8 +5,8 @@ Sources: Civil Code art. 201 (the day of the event is not counted; hours run fro
 periods are counted", settles the rest. Ends are exclusive instants at UTC+8.
 """
 
-from collections.abc import Callable, Mapping
 from calendar import monthrange
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -23,6 +23,8 @@ from worker.domain.calendar import (
     midnight,
 )
 from worker.domain.errors import BadData
+
+_ONE_HOUR = timedelta(hours=1)
 
 MOST = {"working_days": 1000, "days": 36500, "hours": 24 * 3650, "years": 100}
 """Longest periods accepted; no card rule comes near them."""
@@ -43,6 +45,9 @@ class Reading(StrEnum):
     ROLL_SAME_TIME = "roll_same_time"
     ROLL_END_OF_DAY = "roll_end_of_day"
     PAUSE_REST_DAYS = "pause_rest_days"
+
+
+_PLAIN, _PAUSE, _END_OF_DAY = Reading.PLAIN, Reading.PAUSE_REST_DAYS, Reading.ROLL_END_OF_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ def nominal_last_day(period: Days | Years | MonthlyOn | Hours, start: datetime) 
         case MonthlyOn(day):
             return _next_monthly(start.date(), day)
         case Hours(count):
-            return (start + timedelta(hours=count)).date()
+            return (start + count * _ONE_HOUR).date()
         case _:  # pragma: no cover
             assert_never(period)
 
@@ -198,44 +203,41 @@ def _end_of_monthly(period: MonthlyOn, start: datetime, calendar: WorkingCalenda
 
 
 def _end_of_hours(period: Hours, start: datetime, calendar: WorkingCalendar) -> PeriodEnd:
-    plain = start + timedelta(hours=period.count)
-    match period.reading:
-        case Reading.PLAIN:
-            return PeriodEnd(plain, None, plain, plain, True, None)
-        case Reading.ROLL_SAME_TIME:
-            return _rolled_hours(plain, calendar, lambda day: plain + (day - plain.date()))
-        case Reading.ROLL_END_OF_DAY:
-            return _rolled_hours(plain, calendar, lambda day: midnight(day + ONE_DAY))
-        case Reading.PAUSE_REST_DAYS:
-            return _paused_hours(period, start, plain, calendar)
-        case _:  # pragma: no cover
-            assert_never(period.reading)
+    plain = start + period.count * _ONE_HOUR
+    if period.reading is _PLAIN:
+        return PeriodEnd(plain, None, plain, plain, True, None)
+    if period.reading is _PAUSE:
+        return _paused_hours(period.count, start, plain, calendar)
+    return _rolled_hours(period.reading, plain, calendar)
 
 
-def _rolled_hours(
-    plain: datetime, calendar: WorkingCalendar, rolled: Callable[[date], datetime]
-) -> PeriodEnd:
-    """The plain end, or where it rolls to when its day is off; 00:00 belongs to the day it opens."""
+def _rolled_hours(reading: Reading, plain: datetime, calendar: WorkingCalendar) -> PeriodEnd:
+    """The plain end, or where it rolls to when its day is off; 00:00 is of the day it opens."""
     fell_on = plain.date()
     day = calendar.roll_forward(fell_on)
-    ends_at = plain if day == fell_on else rolled(day)
+    ends_at = plain if day == fell_on else _rolled_to(day, reading, plain)
     if calendar.is_firm(day):
         return PeriodEnd(ends_at, None, ends_at, ends_at, True, day)
-    guess = _roll_in(calendar.weekdays, fell_on)
-    early = plain if guess == fell_on else max(rolled(guess) - 2 * ONE_DAY, plain)
-    late = max(rolled(guess + _LONGEST_REST), ends_at)
-    return PeriodEnd(ends_at, None, early, late, False, day)
+    furthest = _roll_in(calendar.weekdays, fell_on) + _LONGEST_REST
+    late = max(_rolled_to(furthest, reading, plain), ends_at)
+    return PeriodEnd(ends_at, None, plain, late, False, day)  # made a working day: no roll at all
+
+
+def _rolled_to(day: date, reading: Reading, plain: datetime) -> datetime:
+    if reading is _END_OF_DAY:
+        return midnight(day + ONE_DAY)
+    return plain + (day - plain.date())
 
 
 def _paused_hours(
-    period: Hours, start: datetime, plain: datetime, calendar: WorkingCalendar
+    hours: int, start: datetime, plain: datetime, calendar: WorkingCalendar
 ) -> PeriodEnd:
-    ends_at, last = _run_on_working_days(period.count, start, calendar.estimate, calendar)
+    ends_at, last = _run_on_working_days(hours, start, calendar.estimate, calendar)
     if calendar.is_firm(last):
         return PeriodEnd(ends_at, None, ends_at, ends_at, True, last)
-    guess, _ = _run_on_working_days(period.count, start, calendar.weekdays, calendar)
+    guess, _ = _run_on_working_days(hours, start, calendar.weekdays, calendar)
     early = max(guess - 2 * ONE_DAY, plain)  # a pause never ends before the plain clock
-    late = max(guess + _late_margin(-(-period.count // 24)), ends_at)
+    late = max(guess + _late_margin(-(-hours // 24)), ends_at)
     return PeriodEnd(ends_at, None, early, late, False, last)
 
 
@@ -243,12 +245,12 @@ def _run_on_working_days(
     hours: int, start: datetime, table: WorkingTable, calendar: WorkingCalendar
 ) -> tuple[datetime, date]:
     """Run a clock only on working days; one that runs out at midnight ends there."""
-    left = timedelta(hours=hours)
+    left = hours * _ONE_HOUR
     today = start.date()
     index = today.toordinal() - table.base
+    if index < 0:
+        raise OutsideCalendar(today, calendar.first, calendar.last)
     try:
-        if index < 0:
-            raise IndexError
         if _works(table, index):
             rest_of_today = midnight(today + ONE_DAY) - start
             if left <= rest_of_today:
@@ -383,21 +385,3 @@ def as_mapping(period: Period) -> dict[str, object]:
 
 def _counted(written: dict[str, object], start_counted: bool) -> dict[str, object]:
     return written | {"start_counted": True} if start_counted else written
-
-
-__all__ = [
-    "CHINA",
-    "Days",
-    "Hours",
-    "InvalidPeriod",
-    "MonthlyOn",
-    "Period",
-    "PeriodEnd",
-    "Reading",
-    "Roll",
-    "WorkingDays",
-    "Years",
-    "as_mapping",
-    "end_of",
-    "parse_period",
-]

@@ -68,11 +68,11 @@ def plan(
     """
     due, state = case_deadline.deadline, case_deadline.state
     planned_at = in_china(planned_at)
-    over_at = due.latest_at
+    kind = case_deadline.rule.kind
+    over_at = None if kind is RuleKind.READY else due.latest_at  # what is ready stays ready
     if over_at is not None and over_at <= planned_at:
         young = state is DeadlineState.LAPSED and planned_at - over_at < CALL_IF_YOUNGER
-        is_lapse = case_deadline.rule.kind is RuleKind.LAPSE
-        return Plan(call="lapsed_before_enrolment" if young and is_lapse else "")
+        return Plan(call="lapsed_before_enrolment" if young and kind is RuleKind.LAPSE else "")
     if state not in (DeadlineState.OPEN, DeadlineState.LAPSED):
         return Plan()
     planner = _Planner(case_deadline, calendar, office, planned_at, moved)
@@ -216,6 +216,11 @@ class _Planner:
 
 def _at_midnight(day: date | None) -> datetime | None:
     return None if day is None else datetime.combine(day, time(), CHINA)
+
+
+def within_allowed_hours(at: datetime) -> bool:
+    """Whether people may be written to at this hour."""
+    return OPENS <= in_china(at).time() < CLOSES
 
 
 def later(at: datetime) -> datetime:

@@ -61,7 +61,8 @@ class Rule:
     `period` is the official reading, `earliest` and `latest` the other readings that bound it
     (empty: the same). A rule with `period_of_bank` takes its period from the centre's file.
     The phrases `act`, `place`, `papers` and `consequence` are short enough for an SMS; `advice` is
-    what there is more to say, for e-mail and pages. `ends_on` is the event that stops a recurring rule for good. `version` is a content hash.
+    what there is more to say, for e-mail and pages. `ends_on` is the event that stops a recurring
+    rule for good. `version` is a content hash.
     """
 
     id: str

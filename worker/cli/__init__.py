@@ -1,0 +1,61 @@
+"""The `qida` command. Each file holds a group: parse, call one function, print, exit code.
+
+Commands import what is heavy inside themselves, so that `qida --help` stays quick.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from worker import __version__
+from worker.cli import calendar, cases, deadlines, reminders, rules, running, templates
+from worker.cli.output import EXIT_CODES, complain, exit_code
+from worker.domain.errors import QidaError
+
+app = typer.Typer(
+    name="qida",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="期达 Qida: reminders that arrive before the deadline does.",
+    epilog=EXIT_CODES,
+)
+deadlines.register(app)
+cases.register(app)
+reminders.register(app)
+rules.register(app)
+calendar.register(app)
+templates.register(app)
+running.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"qida {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """期达 Qida: reminders that arrive before the deadline does."""
+
+
+def main() -> None:
+    """Run the command line; every error a person can mend ends in one clear text, no traceback."""
+    try:
+        app()
+    except QidaError as error:
+        complain(error)
+        sys.exit(exit_code(error))
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,161 @@
+"""`qida enrol` and `qida cases`: rosters in, cases out, events on record."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.output import (
+    BAD_DATA,
+    Centre,
+    Json,
+    Now,
+    instant,
+    list_faults,
+    opened,
+    print_json,
+    print_table,
+    say,
+)
+from worker.domain.errors import BadData, Text
+
+if TYPE_CHECKING:
+    from worker.runtime import Runtime
+    from worker.services.enrolment import Enrolment
+
+_QUIET_UNTIL = 2000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("enrol")(enrol)
+    group = typer.Typer(no_args_is_help=True, help="Cases.")
+    group.command("list")(list_cases)
+    group.command("show")(show)
+    group.command("event")(event)
+    app.add_typer(group, name="cases")
+
+
+def enrol(
+    file: Annotated[Path, typer.Argument(help="YAML, CSV or XLSX.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, and change nothing.")] = False,
+    all_or_nothing: Annotated[
+        bool, typer.Option("--all-or-nothing", help="Apply only if every row is good.")
+    ] = False,
+    now: Now = None,
+    as_data: Json = False,
+) -> None:
+    """Enrol the cases of a roster. Good rows are applied, bad ones reported: exit code 65."""
+    from worker.services.enrolment import enrol_file
+
+    with opened(now) as runtime:
+        report = enrol_file(
+            runtime.context,
+            file,
+            now=runtime.clock.now(),
+            dry_run=dry_run,
+            all_or_nothing=all_or_nothing,
+            progress=_progress,
+        )
+    if sys.stderr.isatty() and report.rows >= _QUIET_UNTIL:
+        typer.echo(err=True)
+    _report(report, dry_run=dry_run, as_data=as_data)
+    if report.faults:
+        raise typer.Exit(BAD_DATA)
+
+
+def _progress(rows: int) -> None:
+    if sys.stderr.isatty() and rows >= _QUIET_UNTIL:
+        typer.echo(f"\r  {rows:,} 行 rows", nl=False, err=True)
+
+
+def _report(report: "Enrolment", *, dry_run: bool, as_data: bool) -> None:
+    for place, note in report.notes:
+        say(Text(f"{place}: {note.zh}", f"{place}: {note.en}"))
+    list_faults(report.faults)
+    if as_data:
+        print_json([{
+            "rows": report.rows, "new": report.new, "changed": report.changed,
+            "unchanged": report.unchanged, "events": report.events, "planned": report.planned,
+            "bad": len(report.faults), "dry_run": dry_run,
+            "errors": [{"place": one.place, "code": one.code, "zh": one.message.zh,
+                        "en": one.message.en, "mend_zh": one.mend.zh, "mend_en": one.mend.en}
+                       for one in report.faults],
+        }])  # fmt: skip
+        return
+    tried = " (dry run)" if dry_run else ""
+    typer.echo(
+        f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged{tried}; "
+        f"{report.events} events, {report.planned} reminders planned, {len(report.faults)} bad rows"
+    )
+
+
+def list_cases(
+    centre: Centre = None,
+    state: Annotated[str | None, typer.Option(help="open or closed.")] = None,
+    as_data: Json = False,
+) -> None:
+    """List cases."""
+    from worker.services.operations import case_listing
+
+    with opened() as runtime:
+        rows = case_listing(runtime.context, centre_id=centre, state=state)
+    if as_data:
+        print_json(rows)
+    else:
+        print_table(rows, ["centre", "reference", "procedure", "state", "created_at"])
+
+
+def show(
+    reference: Annotated[str, typer.Argument(metavar="REF")],
+    centre: Centre = None,
+    as_data: Json = False,
+) -> None:
+    """Show one case: its events, deadlines, reminders and attempts."""
+    from worker.services.operations import case_report
+
+    with opened() as runtime:
+        report = case_report(runtime.context, _case_id(runtime, reference, centre))
+    if as_data:
+        print_json([report])
+        return
+    for part in ("events", "deadlines", "reminders"):
+        rows = report[part]
+        if isinstance(rows, list) and rows:
+            typer.echo(f"{part}:")
+            hidden = ("calendar_version", "rule_version", "attempts", "consulted_to")
+            print_table(rows, [name for name in rows[0] if name not in hidden])
+            typer.echo()
+
+
+def _case_id(runtime: "Runtime", reference: str, centre: str | None) -> str:
+    from worker.services.operations import find_case
+
+    return find_case(runtime.context, reference, centre_id=centre)
+
+
+def event(
+    reference: Annotated[str, typer.Argument(metavar="REF")],
+    name: Annotated[str | None, typer.Argument(metavar="EVENT")] = None,
+    at: Annotated[str | None, typer.Option("--at", metavar="ISO")] = None,
+    void: Annotated[str | None, typer.Option("--void", metavar="ID")] = None,
+    reason: Annotated[str, typer.Option("--reason")] = "",
+    centre: Centre = None,
+    now: Now = None,
+) -> None:
+    """Record an event of a case, or void one with a reason."""
+    from worker.services.enrolment import record_event, void_event
+    from worker.services.operations import find_case
+
+    with opened(now) as runtime:
+        at_now = runtime.clock.now()
+        case_id = find_case(runtime.context, reference, centre_id=centre)
+        if void is not None:
+            void_event(runtime.context, void, reason, case_id=case_id, actor="cli", now=at_now)
+            say(Text("已作废，期限与提醒已重新计算", "voided; everything was worked out anew"))
+        elif name is None or at is None:
+            raise BadData("请写明事项和 --at 时间", "name an event and its time with --at")
+        else:
+            report = record_event(runtime.context, case_id, name, instant(at), now=at_now)
+            typer.echo(f"{report.events} recorded, {report.planned} reminders planned")

@@ -1,0 +1,143 @@
+"""What every command shares: data on stdout, people's text on stderr, exit codes, options."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.domain.calendar import in_china
+from worker.domain.errors import BadData, Fault, Misconfigured, QidaError, Text, Unavailable
+
+if TYPE_CHECKING:
+    from worker.clock import Clock
+    from worker.runtime import Runtime
+    from worker.settings import Settings
+
+EXIT_CODES = "Exit codes: 0 ok, 1 failure, 2 usage, 65 bad data, 69 unavailable, 78 configuration."
+BAD_DATA = 65
+
+Json = Annotated[bool, typer.Option("--json", help="For programs: a JSON array on stdout.")]
+Now = Annotated[
+    str | None,
+    typer.Option("--now", metavar="ISO", help="Act at this instant (test databases only)."),
+]
+Centre = Annotated[str | None, typer.Option("--centre", help="Only this centre.")]
+
+
+def exit_code(error: QidaError) -> int:
+    """The exit code of an error."""
+    match error:
+        case Misconfigured():
+            return 78
+        case Unavailable():
+            return 69
+        case BadData():
+            return BAD_DATA
+        case _:
+            return 1
+
+
+def say(text: Text) -> None:
+    """A sentence for people, on stderr, in the language of QIDA_LANG (both unless set)."""
+    language = os.environ.get("QIDA_LANG", "both")
+    lines = [text.zh, text.en] if language == "both" else [text.in_language(language)]
+    for line in dict.fromkeys(lines):
+        typer.echo(line, err=True)
+
+
+def complain(error: QidaError) -> None:
+    """An error with every fault it carries."""
+    say(error.text)
+    if isinstance(error, Misconfigured):
+        list_faults(error.faults)
+
+
+def list_faults(faults: Iterable[Fault], most: int = 200) -> None:
+    """Faults on stderr, one a line and language."""
+    listed = list(faults)
+    for fault in listed[:most]:
+        say(Text(fault.in_language("zh"), fault.in_language("en")))
+    if len(listed) > most:
+        rest = len(listed) - most
+        say(Text(f"……还有 {rest} 处", f"... and {rest} more"))
+
+
+def print_json(rows: object) -> None:
+    """Data for programs."""
+    typer.echo(json.dumps(rows, ensure_ascii=False, indent=2, default=str))
+
+
+def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
+    """Data for people: columns as wide as their content; wide characters count twice."""
+    cells = [columns, *([_cell(row.get(name)) for name in columns] for row in rows)]
+    widths = [max(_width(line[at]) for line in cells) for at in range(len(columns))]
+    for line in cells:
+        padded = (
+            cell + " " * (wide - _width(cell)) for cell, wide in zip(line, widths, strict=True)
+        )
+        typer.echo("  ".join(padded).rstrip())
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _width(text: str) -> int:
+    return sum(2 if ord(character) > 0x2E7F else 1 for character in text)
+
+
+def settings_of(environment: Mapping[str, str] | None = None) -> "Settings":
+    """The settings in force. Raises Misconfigured."""
+    from worker.settings import read_settings
+
+    here = Path.cwd()
+    return read_settings(environment or os.environ, here=here, user_home=Path.home())
+
+
+def home_of() -> Path:
+    """QIDA_HOME alone, for commands that need no other setting."""
+    from worker.settings import default_home
+
+    named = os.environ.get("QIDA_HOME")
+    return Path(named) if named else default_home(Path.cwd(), Path.home())
+
+
+def clock_at(now: str | None) -> "Clock":
+    """The machine's clock, or one that stands at `--now`. Raises BadData."""
+    from worker.clock import FixedClock, SystemClock
+
+    return FixedClock(instant(now)) if now else SystemClock()
+
+
+def instant(written: str) -> datetime:
+    """An ISO 8601 instant with its offset, at UTC+8. Raises BadData."""
+    try:
+        return in_china(datetime.fromisoformat(written))
+    except ValueError:
+        raise BadData(
+            f"看不懂时间「{written}」；请写成 2026-11-20T16:20:00+08:00",
+            f"cannot read the time {written!r}; write 2026-11-20T16:20:00+08:00",
+        ) from None
+
+
+@contextmanager
+def opened(now: str | None = None) -> "Iterator[Runtime]":
+    """The runtime of a command, logging set up. Raises QidaError."""
+    from worker.logs import set_up_logging
+    from worker.runtime import open_runtime
+
+    settings = settings_of()
+    set_up_logging("plain" if sys.stderr.isatty() else settings.log)
+    with open_runtime(settings, clock_at(now)) as runtime:
+        if now and not runtime.context.simulated:
+            raise Misconfigured(
+                "--now 只能用于全部渠道为沙箱的测试库",
+                "--now works only where every channel is the sandbox",
+            )
+        yield runtime

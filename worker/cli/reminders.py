@@ -1,0 +1,32 @@
+"""`qida reminders`: what is planned, what was sent, and what became of it."""
+
+from typing import Annotated
+
+import typer
+
+from worker.cli.output import Centre, Json, opened, print_json, print_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(no_args_is_help=True, help="Reminders.")
+    group.command("list")(list_reminders)
+    app.add_typer(group, name="reminders")
+
+
+def list_reminders(
+    centre: Centre = None,
+    state: Annotated[str | None, typer.Option(help="planned, delivered, ...")] = None,
+    reference: Annotated[str | None, typer.Option("--case", help="Only this case.")] = None,
+    as_data: Json = False,
+) -> None:
+    """List reminders by due instant."""
+    from worker.services.operations import reminder_listing
+
+    with opened() as runtime:
+        rows = reminder_listing(runtime.context, centre_id=centre, state=state, reference=reference)
+    if as_data:
+        print_json(rows)
+    else:
+        columns = ["reference", "rule", "step", "channel", "due_at", "state", "attempts", "reason"]
+        print_table(rows, columns)

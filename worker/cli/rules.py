@@ -1,0 +1,62 @@
+"""`qida rules`: the catalogue, and every fault in its files."""
+
+from typing import Annotated
+
+import typer
+
+from worker.cli.output import Json, home_of, list_faults, print_json, print_table, say
+from worker.domain.errors import BadData, Text
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(no_args_is_help=True, help="The catalogue of rules.")
+    group.command("list")(list_rules)
+    group.command("show")(show)
+    group.command("check")(check)
+    app.add_typer(group, name="rules")
+
+
+def list_rules(as_data: Json = False) -> None:
+    """List every rule."""
+    from worker.rulebook import describe
+    from worker.runtime import require_knowledge
+
+    rulebook = require_knowledge(home_of()).rulebook
+    rows = [describe(rule, rulebook) for rule in rulebook.rules.values()]
+    if as_data:
+        print_json(rows)
+    else:
+        print_table(rows, ["id", "kind", "period", "starts_on", "settled_by"])
+
+
+def show(rule_id: Annotated[str, typer.Argument(metavar="RULE")], as_data: Json = False) -> None:
+    """Show one rule with its wording, source and reminder steps."""
+    from worker.rulebook import describe
+    from worker.runtime import require_knowledge
+
+    rulebook = require_knowledge(home_of()).rulebook
+    if rule_id not in rulebook.rules:
+        raise BadData(f"没有规则 {rule_id}", f"no rule {rule_id}")
+    row = describe(rulebook.rules[rule_id], rulebook)
+    if as_data:
+        print_json([row])
+        return
+    for name, value in row.items():
+        typer.echo(f"{name:12} {value}")
+
+
+def check() -> None:
+    """Report every fault of every rule, centre and calendar file at once."""
+    from worker.runtime import load_knowledge
+
+    knowledge, faults = load_knowledge(home_of())
+    if faults:
+        list_faults(faults)
+        say(Text(f"共 {len(faults)} 处错误", f"{len(faults)} faults"))
+        raise typer.Exit(78)
+    count, centres = len(knowledge.rulebook.rules), len(knowledge.centres)
+    say(Text(
+        f"{count} 条规则、{centres} 个网点，没有错误",
+        f"{count} rules and {centres} centres, no faults",
+    ))  # fmt: skip

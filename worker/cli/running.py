@@ -1,0 +1,103 @@
+"""`qida run`, `demo`, `tick`, `jobs`, `migrate`: the worker itself."""
+
+import signal
+from datetime import timedelta
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.output import Json, Now, opened, print_json, print_table, say, settings_of
+from worker.domain.errors import Text
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("run")(run)
+    app.command("demo")(demo)
+    app.command("tick")(tick)
+    app.command("jobs")(jobs)
+    app.command("migrate")(migrate)
+
+
+def run() -> None:
+    """Run the worker until SIGTERM or Ctrl-C: what is on the wire is finished first."""
+    from worker.engines.duties import Duties
+    from worker.engines.embedded import run_until
+
+    stop = stop_on_signals()
+    with opened() as runtime:
+        duties = Duties(runtime, keep_going=lambda: not stop.is_set())
+        say(Text("期达已启动，按 Ctrl-C 停止", "Qida is running, Ctrl-C stops it"))
+        run_until(stop, duties.all(), first_run=runtime.clock.now())
+    say(Text("已停止，没有未完成的发送", "stopped; nothing is left half sent"))
+
+
+def stop_on_signals() -> Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = Event()
+
+    def stopped(_number: int, _frame: "FrameType | None") -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, stopped)
+    signal.signal(signal.SIGINT, stopped)
+    return stop
+
+
+def demo(
+    seconds: Annotated[int, typer.Option(help="How long it may take at most.")] = 60,
+    step: Annotated[float, typer.Option(help="Demo minutes a tick.")] = 30.0,
+    pace: Annotated[float, typer.Option(help="Real seconds between ticks.")] = 0.15,
+) -> None:
+    """Watch sample cases of every rule, from enrolment to recorded delivery, on a demo clock."""
+    from worker.cli.demo import show_demo
+
+    stop = stop_on_signals()
+    show_demo(stop, step=timedelta(minutes=step), pace=pace, seconds=seconds)
+
+
+def tick(now: Now = None, as_data: Json = False) -> None:
+    """One pass of every duty, then exit."""
+    from worker.engines.duties import Duties
+
+    with opened(now) as runtime:
+        counts = Duties(runtime).tick()
+    rows = [{"duty": name, **found} for name, found in counts.items()]
+    if as_data:
+        print_json(rows)
+        return
+    for name, found in counts.items():
+        said = " ".join(f"{key}={count}" for key, count in sorted(found.items()) if count)
+        typer.echo(f"{name:12} {said or '-'}")
+
+
+def jobs(
+    duty: Annotated[str | None, typer.Option(help="Only this duty.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many runs.")] = 50,
+    as_data: Json = False,
+) -> None:
+    """List job runs, newest first."""
+    from worker.services.operations import run_listing
+
+    with opened() as runtime:
+        rows = run_listing(runtime.context, duty=duty, limit=limit)
+    if as_data:
+        print_json(rows)
+    else:
+        columns = ["duty", "state", "started_at", "seconds", "runs", "counts", "error"]
+        print_table(rows, columns)
+
+
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    from worker.store.database import Database
+    from worker.store.migrations import migrate as upgrade
+
+    settings = settings_of()
+    settings.var.mkdir(mode=0o700, parents=True, exist_ok=True)
+    upgrade(Database.open(settings.database))
+    say(Text("数据库已是最新", "the database is up to date"))

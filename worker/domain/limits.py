@@ -1,0 +1,38 @@
+"""How many messages one number may get in a rolling day.
+
+The mainland route rejects the third identical message and holds the fifth of any kind for a day
+(RULES.md, "When to remind"). Two of the four are kept for lapse steps.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+WINDOW = timedelta(hours=24)
+IDENTICAL = 2
+IN_ALL = 4
+FOR_OTHERS = 2
+
+
+class Sent(NamedTuple):
+    """A message that left, or may have: a keyed hash of its text, and when."""
+
+    body_hash: str
+    at: datetime
+
+
+def wait_for_room(sent: Sequence[Sent], mine: Sent, *, is_lapse: bool) -> datetime | None:
+    """When `mine` may go to a number that got `sent` before; None means at once."""
+    recent = sorted(one.at for one in sent if one.at > mine.at - WINDOW)
+    same = sorted(one.at for one in sent
+                  if one.at > mine.at - WINDOW and one.body_hash == mine.body_hash)  # fmt: skip
+    waits = [
+        _free_at(same, IDENTICAL),
+        _free_at(recent, IN_ALL if is_lapse else FOR_OTHERS),
+    ]
+    return max((at for at in waits if at is not None), default=None)
+
+
+def _free_at(times: Sequence[datetime], limit: int) -> datetime | None:
+    """When the oldest of too many leaves the window."""
+    return None if len(times) < limit else times[-limit] + WINDOW

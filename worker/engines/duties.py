@@ -1,0 +1,108 @@
+"""The duties of a worker, each with its interval, under the configuration in force.
+
+A changed file under config/ or templates/ is taken up while running; a faulty one is reported, and
+what was in force stays in force.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from worker.domain.errors import QidaError
+from worker.runtime import Knowledge, Runtime, know_centres, load_knowledge, refresh
+from worker.services.auditing import audit
+from worker.services.context import Context
+from worker.services.inbox import Seen, take_in
+from worker.services.operations import run_duty
+from worker.services.recalculating import recalculate
+from worker.services.sending import send_due
+from worker.services.settling import poll, rescue, settle_uncertain
+
+log = logging.getLogger(__name__)
+
+Signature = frozenset[tuple[Path, float, int]]
+Duty = Callable[[Context, datetime], Mapping[str, int]]
+
+
+@dataclass(slots=True)
+class Duties:
+    """Every duty of one worker. Holds the one thing that changes while it runs: the context."""
+
+    runtime: Runtime
+    keep_going: Callable[[], bool] = lambda: True
+    context: Context = field(init=False)
+    _files: Signature = field(init=False)
+    _seen: Seen = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.context = self.runtime.context
+        self._files = _signature(self.runtime.settings.home)
+
+    def all(self) -> dict[str, tuple[Callable[[], Counter[str]], timedelta]]:
+        """Every duty by name, in the order one pass takes them, with its interval."""
+        duties: dict[str, tuple[Duty, timedelta]] = {
+            "reload": (self._reload, timedelta(seconds=5)),
+            "inbox": (self._take_in, timedelta(seconds=5)),
+            "recalculate": (_named(recalculate), timedelta(minutes=1)),
+            "rescue": (_named(rescue), timedelta(seconds=30)),
+            "settle": (_named(settle_uncertain), timedelta(seconds=15)),
+            "poll": (_named(poll), timedelta(seconds=30)),
+            "send": (self._send, timedelta(seconds=2)),
+            "audit": (_named(audit), timedelta(minutes=3)),
+        }
+        return {name: (self._bound(name, duty), every) for name, (duty, every) in duties.items()}
+
+    def tick(self) -> dict[str, Counter[str]]:
+        """One pass of every duty, in order."""
+        return {name: duty() for name, (duty, _) in self.all().items()}
+
+    def _bound(self, name: str, duty: Duty) -> Callable[[], Counter[str]]:
+        def run() -> Counter[str]:
+            return run_duty(self.context, name, duty, now=self.runtime.clock.now())
+
+        return run
+
+    def _send(self, context: Context, now: datetime) -> Mapping[str, int]:
+        return send_due(context, now=now, keep_going=self.keep_going)
+
+    def _take_in(self, context: Context, now: datetime) -> Mapping[str, int]:
+        return take_in(context, self._seen, now=now)
+
+    def _reload(self, context: Context, now: datetime) -> Mapping[str, int]:
+        """Take up changed configuration; keep what is in force where a file is faulty."""
+        home = self.runtime.settings.home
+        files = _signature(home)
+        if files == self._files:
+            return {}
+        self._files = files
+        in_force = Knowledge(
+            context.rulebook, context.centres, context.calendars, context.templates
+        )
+        try:
+            knowledge, faults = load_knowledge(home, in_force)
+        except QidaError as error:
+            log.exception("config.refused", extra={"reason": error.text.en})
+            return {"faults": 1}
+        for fault in faults:
+            log.error("config.fault", extra={"place": fault.place, "reason": str(fault.message)})
+        know_centres(context.db, knowledge.centres, now)
+        self.context = refresh(context, knowledge)
+        return {"reloaded": 1, "faults": len(faults)}
+
+
+def _named(service: Callable[..., Counter[str]]) -> Duty:
+    return lambda context, now: service(context, now=now)
+
+
+def _signature(home: Path) -> Signature:
+    """Which configuration files there are, with time and size; rosters are not among them."""
+    found = []
+    for folder in ("config/rules", "config/centres", "config/calendar", "templates"):
+        for path in (home / folder).rglob("*"):
+            if path.is_file():
+                status = path.stat()
+                found.append((path, status.st_mtime, status.st_size))
+    return frozenset(found)

@@ -1,0 +1,211 @@
+"""The composition root: settings, configuration, database and channels become one Runtime."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from worker.channels.sandbox import Sandbox
+from worker.clock import Clock
+from worker.domain.calendar import WorkingCalendar
+from worker.domain.centres import Centre
+from worker.domain.delivery import Channel, ChannelKind
+from worker.domain.errors import Fault, Misconfigured, Unavailable
+from worker.holidays import build_calendar
+from worker.rulebook import Rulebook, load_centres, load_rulebook, read_notices, require
+from worker.services.context import Context
+from worker.settings import Settings
+from worker.store.database import Database, insert_new
+from worker.store.installation import Stamp, is_stamped
+from worker.store.installation import check as check_installation
+from worker.store.installation import stamp as stamp_installation
+from worker.store.keys import KeyRing, create_key_ring, load_key_ring
+from worker.store.migrations import migrate
+from worker.store.tables import CentreRow
+from worker.templating import Templates
+
+log = logging.getLogger(__name__)
+
+SHIPPED = Path(__file__).parent / "_shipped"
+"""Where a wheel carries config/ and templates/; a checkout has them beside the package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What the files under config/ and templates/ say, all consistent."""
+
+    rulebook: Rulebook
+    centres: Mapping[str, Centre]
+    calendars: Mapping[str, WorkingCalendar]
+    templates: Templates
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Everything a command needs, put together once."""
+
+    settings: Settings
+    clock: Clock
+    context: Context
+
+
+def folder(home: Path, name: str) -> Path:
+    """A folder of configuration: the user's own if it exists, else the one shipped."""
+    own = home / name
+    if own.is_dir():
+        return own
+    shipped = SHIPPED if SHIPPED.is_dir() else Path(__file__).parent.parent
+    return shipped / name
+
+
+def load_knowledge(
+    home: Path, previous: Knowledge | None = None
+) -> tuple[Knowledge, tuple[Fault, ...]]:
+    """Read all configuration; faulty files leave what `previous` held, and are all reported."""
+    rulebook, faults = load_rulebook(
+        folder(home, "config/rules"), previous.rulebook if previous else None
+    )
+    centres, more = load_centres(
+        folder(home, "config/centres"), rulebook, previous.centres if previous else None
+    )
+    notices, most = read_notices(folder(home, "config/calendar"))
+    templates = Templates.load(folder(home, "templates"))
+    regions = {"", *(centre.region for centre in centres.values())}
+    calendars = (
+        previous.calendars
+        if most and previous
+        else {region: build_calendar(notices, region) for region in regions}
+    )
+    knowledge = Knowledge(rulebook, centres, calendars, templates)
+    if templates.faults and previous:
+        knowledge = replace(knowledge, templates=previous.templates)
+    return knowledge, (*faults, *more, *most, *templates.faults)
+
+
+def require_knowledge(home: Path) -> Knowledge:
+    """All configuration. Raises Misconfigured with every fault of every file."""
+    knowledge: Knowledge = require(load_knowledge(home))
+    if not knowledge.centres:
+        raise Misconfigured(
+            f"{home}/config/centres 中没有网点文件",
+            f"no centre file in {home}/config/centres",
+        )
+    return knowledge
+
+
+def refresh(context: Context, knowledge: Knowledge) -> Context:
+    """The same collaborators with other configuration in force."""
+    return replace(
+        context,
+        rulebook=knowledge.rulebook,
+        centres=knowledge.centres,
+        calendars=knowledge.calendars,
+        templates=knowledge.templates,
+        _offices={},
+        _terms={},
+    )
+
+
+@contextmanager
+def open_runtime(settings: Settings, clock: Clock) -> Iterator[Runtime]:
+    """Put everything together and take it apart again.
+
+    Raises Misconfigured for wrong configuration, a missing provider setting, a missing or wrong
+    key, or a database of another stamp; Unavailable where the database is out of reach.
+    """
+    knowledge = require_knowledge(settings.home)
+    channels = _channels(settings)
+    _make_var(settings.var)
+    db = Database.open(settings.database)
+    try:
+        simulated = all(channel.name == "sandbox" for channel in channels.values())
+        keys = _keys(settings, db, stamp="test" if simulated else "live", now=clock.now())
+        know_centres(db, knowledge.centres, clock.now())
+        yield Runtime(
+            settings,
+            clock,
+            Context(
+                db=db,
+                keys=keys,
+                rulebook=knowledge.rulebook,
+                centres=knowledge.centres,
+                calendars=knowledge.calendars,
+                templates=knowledge.templates,
+                channels=channels,
+                home=settings.home,
+                simulated=simulated,
+                send_threads=settings.send_threads,
+                send_batch=settings.send_batch,
+            ),
+        )
+    finally:
+        db.close()
+        for channel in channels.values():
+            channel.close()
+
+
+def national_calendar(home: Path) -> WorkingCalendar:
+    """The calendar without any region's notices. Raises Misconfigured with every fault."""
+    notices = require(read_notices(folder(home, "config/calendar")))
+    return build_calendar(notices)
+
+
+def _channels(settings: Settings) -> dict[ChannelKind, Channel]:
+    """The channels the environment names; there is no default, so that nothing is sent unmeant."""
+    if settings.sms is None and settings.email is None:
+        raise Misconfigured(
+            "没有指定发送渠道；试用请设 QIDA_SMS=sandbox 和 QIDA_EMAIL=sandbox",
+            "no channel is set; to try Qida set QIDA_SMS=sandbox and QIDA_EMAIL=sandbox",
+        )
+    ledger = settings.var / "sandbox.jsonl"
+    channels: dict[ChannelKind, Channel] = {}
+    if settings.sms == "sandbox":
+        channels["sms"] = Sandbox("sms", ledger)
+    if settings.email == "sandbox":
+        channels["email"] = Sandbox("email", ledger)
+    return channels
+
+
+def _make_var(var: Path) -> None:
+    try:
+        var.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"无法建立目录 {var}（{error.strerror}）；请检查 QIDA_HOME 的权限",
+            f"the folder {var} cannot be made ({error.strerror}); check QIDA_HOME",
+        ) from error
+
+
+def _keys(settings: Settings, db: Database, *, stamp: Stamp, now: datetime) -> KeyRing:
+    """The key ring of this database, drawn at the first start. Raises Misconfigured."""
+    migrate(db)
+    path = settings.keys
+    if not path.exists():
+        _refuse_to_replace_keys(db, path)
+        create_key_ring(path)
+        log.warning("keys.created", extra={"place": str(path)})
+    keys = load_key_ring(path)
+    with db.transaction() as session:
+        stamp_installation(session, keys, stamp=stamp, now=now)
+        check_installation(session, keys, wanted=stamp)
+    return keys
+
+
+def _refuse_to_replace_keys(db: Database, path: Path) -> None:
+    """A database in use without its keys is a mistake to mend, not a reason for new keys."""
+    with db.reading() as session:
+        if is_stamped(session):
+            raise Misconfigured(
+                f"找不到此数据库的密钥文件 {path}；请从备份恢复，没有它无法解开个人信息",
+                f"the key file of this database, {path}, is missing; restore it from its backup, "
+                "personal data stays sealed without it",
+            )
+
+
+def know_centres(db: Database, centres: Mapping[str, Centre], now: datetime) -> None:
+    """Make sure that every configured centre has its row."""
+    rows = [{"id": one.id, "name": one.name, "created_at": now} for one in centres.values()]
+    with db.transaction() as session:
+        insert_new(session, CentreRow, rows, unique=("id",))

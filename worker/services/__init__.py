@@ -1,0 +1,1 @@
+"""One use case a function; each opens its own transactions and is told the time."""

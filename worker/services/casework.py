@@ -1,0 +1,206 @@
+"""Working a case out: events -> deadlines -> reminders, stored; doing it again changes nothing."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from worker.domain.cases import CaseDeadline, Event, deadlines_of
+from worker.domain.delivery import DeadlineState, ReminderState
+from worker.domain.reminders import Plan, PlannedReminder, plan
+from worker.services.context import Context
+from worker.services.ladder import CLIMBED, close_call_tasks, open_call_task
+from worker.store.audit import Entry, append_audit
+from worker.store.cases import CaseFile
+from worker.store.database import Session, new_id
+from worker.store.tables import DeadlineRow, ReminderRow
+
+_HANDED_OVER = (ReminderState.SUBMITTING, ReminderState.UNCERTAIN, ReminderState.ACCEPTED)
+
+
+@dataclass(slots=True)
+class Reworked:
+    """What working a case out did, for the row's result and the job log."""
+
+    planned: int = 0
+    moved: int = 0
+    cancelled: int = 0
+    lapsed: list[str] = field(default_factory=list)
+
+
+def rework(
+    session: Session, context: Context, file: CaseFile, *, now: datetime, cause: str
+) -> Reworked:
+    """Bring the stored deadlines and reminders of one case in line with its events.
+
+    Needs the case's rows loaded (and locked) in `session`; never commits. `cause` goes into the
+    audit trail when a date that people were told moves.
+    """
+    work = _Work(session, context, file, now, cause)
+    work.deadlines()
+    cancelled = any(event.event == "cancelled" for event in file.events)
+    file.case.state = "closed" if cancelled else "open"
+    file.case.closed_at = now if cancelled else None
+    file.case.updated_at = now
+    return work.done
+
+
+@dataclass(slots=True)
+class _Work:
+    session: Session
+    context: Context
+    file: CaseFile
+    now: datetime
+    cause: str
+    done: Reworked = field(default_factory=Reworked)
+
+    def deadlines(self) -> None:
+        stored = {(row.rule_id, row.started_at, row.occurrence): row for row in self.file.deadlines}
+        for wanted in self._wanted():
+            row = stored.pop(wanted.key, None)
+            row = self._inserted(wanted) if row is None else self._updated(row, wanted)
+            self._reminders(row, wanted)
+        for row in stored.values():
+            if row.state == DeadlineState.OPEN and not row.occurrence:
+                row.state = DeadlineState.CANCELLED
+                row.settled_at = self.now
+                self._plan(row, Plan(), "event_voided")
+
+    def _wanted(self) -> list[CaseDeadline]:
+        case = self.file.case
+        return deadlines_of(
+            self.context.procedure(case.procedure),
+            [Event(row.event, row.occurred_at) for row in self.file.events],
+            lambda rule: self.context.terms(rule, case.centre_id, case.bank),
+            self.context.calendar(case.centre_id),
+            self.context.office(case.centre_id),
+            self.now,
+        )
+
+    def _inserted(self, wanted: CaseDeadline) -> DeadlineRow:
+        case, due = self.file.case, wanted.deadline
+        row = DeadlineRow(
+            id=new_id(self.now),
+            centre_id=case.centre_id,
+            case_id=case.id,
+            rule_id=wanted.rule.id,
+            rule_version=wanted.rule.version,
+            calendar_version=self.context.calendar(case.centre_id).version,
+            kind=wanted.rule.kind,
+            started_at=due.started_at,
+            occurrence=wanted.occurrence,
+            state=wanted.state,
+            firm=due.firm,
+            created_at=self.now,
+            planned_at=self.now,
+            updated_at=self.now,
+        )
+        self._write(row, wanted)
+        self.session.add(row)
+        self.file.deadlines.append(row)
+        if wanted.state is DeadlineState.LAPSED:
+            self.done.lapsed.append(wanted.rule.id)
+        return row
+
+    def _updated(self, row: DeadlineRow, wanted: CaseDeadline) -> DeadlineRow:
+        if row.told and row.told != wanted.deadline.told and wanted.state is DeadlineState.OPEN:
+            self._audit_move(row, wanted)
+            row.plan_version += 1
+            row.planned_at = self.now
+            row.told = ""
+            self.done.moved += 1
+        self._write(row, wanted)
+        return row
+
+    def _write(self, row: DeadlineRow, wanted: CaseDeadline) -> None:
+        due = wanted.deadline
+        row.rule_version = wanted.rule.version
+        row.calendar_version = self.context.calendar(row.centre_id).version
+        row.state = wanted.state
+        row.settled_at = wanted.settled_at
+        row.ends_at, row.last_date = due.ends_at, due.last_date
+        row.earliest_at, row.latest_at = due.earliest_at, due.latest_at
+        row.firm = due.firm
+        row.consulted_from = due.started_at.date() if due.consulted_to else None
+        row.consulted_to = due.consulted_to
+        row.act_by_at, row.ready_on = due.act_by, due.ready_on
+        row.updated_at = self.now
+
+    def _audit_move(self, row: DeadlineRow, wanted: CaseDeadline) -> None:
+        moved = {"from": row.told, "to": wanted.deadline.told, "cause": self.cause}
+        entry = Entry(row.centre_id, self.now, "qida", "deadline.moved", row.id, moved)
+        append_audit(self.session, entry)
+
+    def _reminders(self, row: DeadlineRow, wanted: CaseDeadline) -> None:
+        case = self.file.case
+        made = plan(
+            wanted,
+            self.context.steps(wanted.rule, case.centre_id, case.bank),
+            self.context.calendar(case.centre_id),
+            self.context.office(case.centre_id),
+            planned_at=row.planned_at,
+            moved=row.plan_version > 1,
+        )
+        self._plan(row, made, str(wanted.state))
+        if wanted.state is not DeadlineState.OPEN:
+            close_call_tasks(self.session, row, now=self.now, note=str(wanted.state))
+        if made.call and not self.file.has_called(row.id):
+            open_call_task(self.session, row, reason=made.call, now=self.now)
+
+    def _plan(self, row: DeadlineRow, made: Plan, why: str) -> None:
+        """Insert what is missing, move what is planned, cancel what is no longer wanted."""
+        existing = [one for one in self.file.reminders if one.deadline_id == row.id]
+        kept: set[str] = set()
+        for wanted in made.reminders:
+            same = [one for one in existing if one.step == wanted.step
+                    and one.plan_version == row.plan_version]  # fmt: skip
+            kept.update(one.id for one in same)
+            if not any(one.recipient == "citizen" for one in same):
+                self._insert(row, wanted)
+            for one in same:
+                _move(one, wanted, self.now)
+        for one in existing:
+            climbed = one.reason.startswith(CLIMBED) and made.reminders
+            if one.id not in kept and not climbed:
+                self._cancel(one, why)
+
+    def _insert(self, row: DeadlineRow, wanted: PlannedReminder) -> None:
+        case = self.file.case
+        reminder = ReminderRow(
+            id=new_id(self.now),
+            centre_id=row.centre_id,
+            case_id=row.case_id,
+            deadline_id=row.id,
+            step=wanted.step,
+            recipient="citizen",
+            channel="sms" if case.phone_sealed else "email",
+            plan_version=row.plan_version,
+            due_at=wanted.due_at,
+            useless_after_at=wanted.useless_after_at,
+            state=ReminderState.PLANNED,
+            priority=wanted.priority,
+            reason=wanted.reason,
+            created_at=self.now,
+            updated_at=self.now,
+        )
+        self.session.add(reminder)
+        self.file.reminders.append(reminder)
+        self.done.planned += 1
+
+    def _cancel(self, reminder: ReminderRow, why: str) -> None:
+        """What is planned will not be sent; what was handed over cannot be recalled."""
+        if reminder.state == ReminderState.PLANNED:
+            reminder.state = ReminderState.CANCELLED
+            reminder.reason = why
+            reminder.updated_at = self.now
+            self.done.cancelled += 1
+        elif reminder.state in _HANDED_OVER and why != DeadlineState.OPEN:
+            reminder.reason = "cannot_be_recalled"
+
+
+def _move(reminder: ReminderRow, wanted: PlannedReminder, now: datetime) -> None:
+    """Move a reminder still planned and never tried; a retry or a waiting one keeps its time."""
+    untouched = reminder.state == ReminderState.PLANNED and reminder.attempts == 0
+    if not untouched or reminder.reason.startswith((CLIMBED, "capped")):
+        return
+    if (reminder.due_at, reminder.useless_after_at) != (wanted.due_at, wanted.useless_after_at):
+        reminder.due_at, reminder.useless_after_at = wanted.due_at, wanted.useless_after_at
+        reminder.updated_at = now

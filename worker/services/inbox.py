@@ -1,0 +1,101 @@
+"""The watched folders: files put into config/cases and var/inbox are enrolled by themselves.
+
+A file is read once, when it has lain unchanged for 5 seconds. Inbox files then move to var/done,
+with their errors beside them, and are erased after 7 days.
+"""
+
+import logging
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+from worker.clock import seconds_since
+from worker.domain.errors import Fault, QidaError, Text
+from worker.rosters import by_row, write_errors
+from worker.services.context import Context
+from worker.services.enrolment import Enrolment, enrol_file
+
+log = logging.getLogger(__name__)
+
+SETTLED_AFTER = 5.0
+KEPT = 7 * 24 * 3600.0
+_READABLE = frozenset({".yaml", ".yml", ".csv", ".xlsx"})
+
+Seen = dict[Path, tuple[float, int]]
+"""Which version of a file in config/cases was read: its time and size."""
+
+
+def take_in(context: Context, seen: Seen, *, now: datetime) -> Counter[str]:
+    """Enrol every settled file of both folders, and erase what was done a week ago."""
+    counts: Counter[str] = Counter()
+    done = context.home / "var" / "done"
+    for path in _settled(context.home / "config" / "cases"):
+        status = path.stat()
+        version = (status.st_mtime, status.st_size)
+        if seen.get(path) != version:
+            counts += _enrol(context, path, context.home / "var" / "errors", now)
+            seen[path] = version
+    for path in _settled(context.home / "var" / "inbox"):
+        counts += _enrol(context, path, done, now)
+        done.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.rename(done / f"{now:%Y%m%dT%H%M%S}-{path.name}")
+    for folder in (done, context.home / "var" / "errors"):
+        counts["erased"] += _erase_old(folder)
+    return +counts
+
+
+def _settled(folder: Path) -> list[Path]:
+    """Roster files that nobody is writing any more."""
+    if not folder.is_dir():
+        return []
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in _READABLE
+        and not path.name.startswith((".", "~$"))
+        and path.is_file()
+        and seconds_since(path.stat().st_mtime) >= SETTLED_AFTER
+    ]
+
+
+def _enrol(context: Context, path: Path, errors_in: Path, now: datetime) -> Counter[str]:
+    """Enrol one file; whatever is wrong with it is written beside it and stops nothing."""
+    try:
+        report = enrol_file(context, path, now=now)
+    except QidaError as error:
+        report = Enrolment(faults=[Fault(path.name, error.text, _MEND)])
+    if report.faults:
+        _write_errors(path, report.faults, errors_in, now)
+    counts = Counter(
+        files=1, new=report.new, changed=report.changed, events=report.events,
+        planned=report.planned, bad_rows=len(report.faults),
+    )  # fmt: skip
+    log.info("file.enrolled", extra={"place": path.name, "counts": dict(+counts)})
+    return +counts
+
+
+_MEND = Text("请更正后重新放入", "mend it and put it in again")
+
+
+def _write_errors(path: Path, faults: list[Fault], folder: Path, now: datetime) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stem = f"{now:%Y%m%dT%H%M%S}-{path.name}"
+    listed = "\n".join(
+        f"{fault.in_language('zh')}\n  {fault.in_language('en')}" for fault in faults
+    )
+    (folder / f"{stem}.errors.txt").write_text(listed + "\n", "utf-8")
+    if path.suffix.lower() in (".csv", ".xlsx"):
+        try:
+            write_errors(path, by_row(faults), folder / f"{stem}.errors.csv")
+        except QidaError as error:
+            log.warning("errors.not_listed", extra={"place": path.name, "reason": error.text.en})
+
+
+def _erase_old(folder: Path) -> int:
+    """Files of citizens' data are not kept longer than needed (decision 0005)."""
+    if not folder.is_dir():
+        return 0
+    old = [path for path in folder.iterdir() if seconds_since(path.stat().st_mtime) > KEPT]
+    for path in old:
+        path.unlink()
+    return len(old)

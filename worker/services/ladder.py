@@ -1,0 +1,103 @@
+"""The ladder: when a message did not reach someone, the next means, and at last a person.
+
+SMS -> e-mail -> second contact -> call task. Each rung is a new reminder, made on purpose.
+"""
+
+from datetime import datetime
+
+from worker.domain.delivery import DeadlineState, ReminderState
+from worker.domain.reminders import later
+from worker.domain.rules import RuleKind
+from worker.store.cases import open_call_task_of, reminders_of_deadline
+from worker.store.database import Session, new_id
+from worker.store.tables import CallTaskRow, CaseRow, DeadlineRow, ReminderRow
+
+CLIMBED = "ladder:"
+"""How the reason of a reminder begins that was made by climbing."""
+
+
+def climb(
+    session: Session, case: CaseRow, deadline: DeadlineRow, reminder: ReminderRow, *, why: str,
+    now: datetime,
+) -> None:  # fmt: skip
+    """Take the next rung after `reminder` failed for good (`why`); do nothing once it is closed."""
+    if deadline.state not in (DeadlineState.OPEN, DeadlineState.LAPSED):
+        return
+    used = {
+        (row.recipient, row.channel)
+        for row in reminders_of_deadline(session, deadline.id)
+        if row.step == reminder.step and row.plan_version == reminder.plan_version
+    }
+    for recipient, channel, address in (
+        ("citizen", "email", case.email_sealed),
+        ("second_contact", "sms", case.second_phone_sealed),
+    ):
+        if address is not None and (recipient, channel) not in used and _helps(reminder, now):
+            session.add(_rung(reminder, recipient, channel, why, now))
+            return
+    if reminder.state != ReminderState.DELIVERED:
+        reminder.state = ReminderState.NEEDS_PERSON
+        reminder.reason = why
+    if deadline.kind != RuleKind.STEP and reminder.step != "lapsed":
+        open_call_task(session, deadline, reason=f"not_reached:{why}", now=now, reminder=reminder)
+
+
+def _helps(reminder: ReminderRow, now: datetime) -> bool:
+    return reminder.useless_after_at > later(now)
+
+
+def _rung(
+    reminder: ReminderRow, recipient: str, channel: str, why: str, now: datetime
+) -> ReminderRow:
+    return ReminderRow(
+        id=new_id(now),
+        centre_id=reminder.centre_id,
+        case_id=reminder.case_id,
+        deadline_id=reminder.deadline_id,
+        step=reminder.step,
+        recipient=recipient,
+        channel=channel,
+        plan_version=reminder.plan_version,
+        due_at=later(now),
+        useless_after_at=reminder.useless_after_at,
+        state=ReminderState.PLANNED,
+        priority=reminder.priority,
+        reason=CLIMBED + why,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def open_call_task(
+    session: Session,
+    deadline: DeadlineRow,
+    *,
+    reason: str,
+    now: datetime,
+    reminder: ReminderRow | None = None,
+) -> bool:
+    """Put the deadline on the centre's call list, once while the task is open."""
+    if open_call_task_of(session, deadline.id) is not None:
+        return False
+    session.add(
+        CallTaskRow(
+            id=new_id(now),
+            centre_id=deadline.centre_id,
+            case_id=deadline.case_id,
+            deadline_id=deadline.id,
+            reminder_id=reminder.id if reminder else None,
+            reason=reason,
+            act_by_at=deadline.act_by_at,
+            state="open",
+            opened_at=now,
+        )
+    )
+    session.flush()
+    return True
+
+
+def close_call_tasks(session: Session, deadline: DeadlineRow, *, now: datetime, note: str) -> None:
+    """Take a deadline that is over off the call list."""
+    task = open_call_task_of(session, deadline.id)
+    if task is not None:
+        task.state, task.done_at, task.done_by, task.note = "done", now, "qida", note

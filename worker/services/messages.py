@@ -1,0 +1,100 @@
+"""From due reminders of one case to the one message that carries them."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from worker.domain.calendar import in_china
+from worker.domain.deadlines import Deadline
+from worker.domain.delivery import ChannelKind, SendRequest
+from worker.domain.wording import Matter, variables
+from worker.services.context import Context
+from worker.store.cases import contact
+from worker.store.database import Session
+from worker.store.reminders import Due, carried_with
+from worker.store.tables import DeadlineRow, ReminderRow
+from worker.templating import Rendered
+
+_SIGNATURE = re.compile(r"^(【[^】]*】|[^:：]{1,40}: )")
+
+
+def deadline_of(row: DeadlineRow) -> Deadline:
+    """The stored deadline as the domain knows it, at UTC+8."""
+    return Deadline(
+        row.rule_id,
+        in_china(row.started_at),
+        _china(row.ends_at),
+        row.last_date,
+        _china(row.earliest_at),
+        _china(row.latest_at),
+        row.firm,
+        row.consulted_to,
+        _china(row.act_by_at),
+        row.ready_on,
+    )
+
+
+def _china(at: datetime | None) -> datetime | None:
+    return None if at is None else in_china(at)
+
+
+def note_told(session: Session, reminder: ReminderRow) -> None:
+    """Remember which date each deadline in a message announced: if it moves, people are told."""
+    for row in [reminder, *carried_with(session, reminder.id)]:
+        deadline = session.get_one(DeadlineRow, row.deadline_id)
+        deadline.told = deadline_of(deadline).told
+
+
+def compose(context: Context, parts: Sequence[Due], *, now: datetime) -> SendRequest:
+    """One message for reminders of one case and recipient, the leading one first.
+
+    Raises Misconfigured where a template is missing or wrong; BadData where the catalogue no
+    longer holds the rule.
+    """
+    leader = parts[0]
+    rendered = [_render(context, due, now) for due in parts]
+    first = rendered[0]
+    return SendRequest(
+        to=contact(context.keys, leader.case, leader.reminder.recipient, leader.reminder.channel),
+        text=_joined([one.text for one in rendered]),
+        subject=first.subject,
+        html="\n".join(one.html for one in rendered if one.html),
+        template=first.template,
+        registration_id=first.registration_id if len(parts) == 1 else "",
+        variables=first.variables,
+        language=leader.case.language,
+        useless_after_at=leader.reminder.useless_after_at,
+    )
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """Several texts as one: the sender is named once."""
+    first, *rest = texts
+    return "\n".join([first, *(_SIGNATURE.sub("", text) for text in rest)])
+
+
+def _render(context: Context, due: Due, now: datetime) -> Rendered:
+    case, reminder = due.case, due.reminder
+    procedure = context.procedure(case.procedure)
+    rule = context.rule(due.deadline.rule_id)
+    deadline = deadline_of(due.deadline)
+    matter = Matter(
+        rule=rule,
+        procedure=procedure,
+        deadline=deadline,
+        centre=context.centre(case.centre_id),
+        name=contact(context.keys, case, "citizen", "name"),
+        card_last4=case.card_last4,
+        bank=case.bank,
+        first_opening=context.office(case.centre_id).first_opening(in_china(now)),
+    )
+    channel: ChannelKind = "sms" if reminder.channel == "sms" else "email"
+    return context.templates.render(
+        kind=rule.kind,
+        step=reminder.step,
+        rule_id=rule.id,
+        channel=channel,
+        language=case.language,
+        variables=variables(matter, language=case.language, now=now),
+        recipient=reminder.recipient,
+    )

@@ -1,0 +1,206 @@
+"""Settling: receipts, polls, look-ups of lost answers, and rescue of claims nobody finished."""
+
+import logging
+from collections import Counter
+from datetime import datetime, timedelta
+
+from worker.crashpoints import crash_point
+from worker.domain.delivery import (
+    LEASE,
+    REMINDER_STATE,
+    AttemptState,
+    Found,
+    Prepared,
+    Receipt,
+    ReminderState,
+    SendRequest,
+    advance,
+    next_find_at,
+    next_poll_at,
+)
+from worker.domain.reminders import later
+from worker.services.context import Context
+from worker.services.ladder import climb, open_call_task
+from worker.services.messages import note_told
+from worker.store.attempts import (
+    Seen,
+    add_event,
+    bound_elsewhere,
+    due_for_check,
+    lost_before,
+    move_attempt,
+    stale_claims,
+)
+from worker.store.database import Session
+from worker.store.reminders import reminders_by_id, set_state
+from worker.store.tables import AttemptRow
+
+log = logging.getLogger(__name__)
+
+_BATCH = 200
+_LOOK_BACK = timedelta(seconds=120)  # clocks differ between us and a provider
+_ASK_AGAIN = timedelta(minutes=2)
+_POLLED = (AttemptState.ACCEPTED, AttemptState.SENT)
+_FAILED = (AttemptState.UNDELIVERED, AttemptState.FAILED, AttemptState.CANCELED)
+
+
+def settle_uncertain(context: Context, *, now: datetime) -> Counter[str]:
+    """Look up every uncertain attempt that is due: bind what was sent, or count a miss.
+
+    The provider is asked with no session open. Only a complete look-up counts (DESIGN §5.6).
+    """
+    counts: Counter[str] = Counter()
+    for attempt in _due(context, (AttemptState.UNCERTAIN,), now):
+        since = attempt.started_at - _LOOK_BACK
+        channel = context.channel(attempt.kind)
+        found = channel.find(_prepared(context, attempt), attempt.ref, since=since, now=now)
+        crash_point("after_find")
+        with context.db.transaction() as session:
+            state = _settle(session, attempt, found, now)
+            crash_point("in_settle")
+        counts[state] += 1
+        log.info("attempt.settled", extra={"attempt_id": attempt.id, "state": state})
+    return counts
+
+
+def poll(context: Context, *, now: datetime) -> Counter[str]:
+    """Ask after every message without a final receipt that is due for it."""
+    counts: Counter[str] = Counter()
+    for attempt in _due(context, _POLLED, now):
+        channel = context.channel(attempt.kind)
+        receipt = channel.poll(attempt.provider_id or "", now=now)
+        with context.db.transaction() as session:
+            state = _polled(session, attempt, receipt, now)
+        counts[str(state)] += 1
+        log.info("attempt.polled", extra={"attempt_id": attempt.id, "state": str(state)})
+    return counts
+
+
+def rescue(context: Context, *, now: datetime) -> Counter[str]:
+    """Turn claims past their lease into `uncertain`: whether they were sent must be looked up."""
+    counts: Counter[str] = Counter()
+    with context.db.transaction() as session:
+        for attempt in stale_claims(session, now, _BATCH):
+            find_at = max(now, attempt.started_at + LEASE)
+            values = {"state": AttemptState.UNCERTAIN, "next_check_at": find_at}
+            if move_attempt(session, attempt.id, AttemptState.SUBMITTING, values):
+                add_event(session, attempt, "rescue", Seen("uncertain"), now=now)
+                set_state(session, [attempt.reminder_id], ReminderState.UNCERTAIN, now=now)
+                counts["rescued"] += 1
+        crash_point("in_rescue")
+    return counts
+
+
+def _due(context: Context, states: tuple[AttemptState, ...], now: datetime) -> list[AttemptRow]:
+    with context.db.reading() as session:
+        return list(due_for_check(session, states, now, _BATCH))
+
+
+def _prepared(context: Context, attempt: AttemptRow) -> Prepared:
+    """The message as it was submitted, from the attempt's own sealed copy."""
+
+    def opened(sealed: bytes | None, column: str) -> str:
+        return "" if sealed is None else context.keys.open(
+            sealed, table="attempt", column=column, row_id=attempt.id, centre_id=attempt.centre_id
+        )  # fmt: skip
+
+    request = SendRequest(
+        to=opened(attempt.address_sealed, "address_sealed"),
+        text=opened(attempt.body_sealed, "body_sealed"),
+    )
+    return Prepared(request, attempt.parts)
+
+
+def _settle(session: Session, attempt: AttemptRow, found: Found, now: datetime) -> str:
+    """What a look-up means: accepted, lost, or to be asked again."""
+    due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
+    bound = bound_elsewhere(session, attempt.channel_name, [hit.provider_id for hit in found.hits])
+    free = sorted(
+        (hit for hit in found.hits if hit.provider_id not in bound),
+        key=lambda hit: (hit.created_at or now, hit.provider_id),
+    )
+    if free:
+        if len(free) > 1:
+            log.warning("attempt.several_found", extra={"attempt_id": attempt.id})
+        return _bind(session, attempt, free[0], due.deadline.act_by_at, now)
+    if not found.complete:
+        move_attempt(
+            session, attempt.id, AttemptState.UNCERTAIN, {"next_check_at": now + _ASK_AGAIN}
+        )
+        return "not_settled"
+    misses = attempt.misses + 1
+    add_event(session, attempt, "find", Seen("missing"), now=now)
+    find_at = next_find_at(attempt.started_at, misses, due.deadline.act_by_at)
+    if find_at is not None:
+        values = {"misses": misses, "next_check_at": max(find_at, now)}
+        move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values)
+        return "missing"
+    return _lose(session, attempt, misses, now)
+
+
+def _bind(
+    session: Session, attempt: AttemptRow, hit: Receipt, act_by: datetime | None, now: datetime
+) -> str:
+    values = {
+        "state": AttemptState.ACCEPTED,
+        "provider_id": hit.provider_id,
+        "provider_status": hit.status,
+        "next_check_at": max(now, next_poll_at(attempt.started_at, act_by, now) or now),
+    }
+    add_event(session, attempt, "find", Seen(hit.status, hit.provider_id), now=now)
+    if move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values):
+        set_state(session, [attempt.reminder_id], ReminderState.ACCEPTED, now=now)
+    return "found"
+
+
+def _lose(session: Session, attempt: AttemptRow, misses: int, now: datetime) -> str:
+    """Nothing was sent. One more attempt, once only; then a person (promise 3)."""
+    again = lost_before(session, attempt.reminder_id) == 0
+    values = {"state": AttemptState.LOST, "misses": misses, "next_check_at": None}
+    if not move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values):
+        return "not_settled"
+    due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
+    if again:
+        set_state(session, [attempt.reminder_id], ReminderState.PLANNED, now=now,
+                  reason="again_after_lost", due_at=later(now))  # fmt: skip
+        return "lost"
+    set_state(session, [attempt.reminder_id], ReminderState.NEEDS_PERSON, now=now, reason="lost")
+    open_call_task(session, due.deadline, reason="lost_twice", now=now, reminder=due.reminder)
+    return "lost"
+
+
+def _polled(
+    session: Session, attempt: AttemptRow, receipt: Receipt | None, now: datetime
+) -> AttemptState:
+    """Apply a poll: the ladder of polls goes on until a final state, or 72 hours."""
+    current = AttemptState(attempt.state)
+    due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
+    state = current
+    if receipt is not None:
+        state = advance(current, receipt.state, polled=True)
+        seen = Seen(receipt.status, receipt.provider_id, receipt.code, receipt.raw)
+        add_event(session, attempt, "poll", seen, now=now)
+    check_at = next_poll_at(attempt.started_at, due.deadline.act_by_at, now)
+    if state in _POLLED and check_at is None:
+        state = AttemptState.UNCONFIRMED
+    values = {
+        "state": state,
+        "polls": attempt.polls + 1,
+        "next_check_at": check_at if state in _POLLED else None,
+        "provider_status": receipt.status if receipt else attempt.provider_status,
+        "code": (receipt.code if receipt else "") or attempt.code,
+    }
+    if move_attempt(session, attempt.id, current, values) and state is not current:
+        arrived(session, attempt, state, now)
+    return state
+
+
+def arrived(session: Session, attempt: AttemptRow, state: AttemptState, now: datetime) -> None:
+    """A message reached a new state: so does its reminder; a failed one climbs the ladder."""
+    set_state(session, [attempt.reminder_id], REMINDER_STATE[state], now=now)
+    due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
+    session.refresh(due.reminder)
+    note_told(session, due.reminder)
+    if state in _FAILED:
+        why = f"{state}:{attempt.code}" if attempt.code else str(state)
+        climb(session, due.case, due.deadline, due.reminder, why=why, now=now)

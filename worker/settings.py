@@ -1,0 +1,98 @@
+"""Settings: the environment only, checked as a whole, every secret also as `*_FILE`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from worker.domain.errors import Fault, Misconfigured, Text
+
+PREFIX = "QIDA_"
+_OURS_BUT_NOT_SETTINGS = frozenset({"QIDA_CRASH_AT", "QIDA_TEST_DATABASE_URL"})
+
+
+class Settings(BaseModel):
+    """What the environment says. Field `x_y` is the variable `QIDA_X_Y`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    home: Path = Field(description="Folder that holds config/, templates/ and var/")
+    database_url: str = Field("", description="sqlite:///... or postgresql://...; default var/")
+    key_ring: Path | None = Field(None, description="Key ring file; default var/keys.json")
+    public_url: str = Field("", description="Public base address, for status callbacks")
+    sms: Literal["sandbox"] | None = Field(None, description="SMS provider")
+    email: Literal["sandbox"] | None = Field(None, description="E-mail provider")
+    send_threads: int = Field(16, ge=1, le=100, description="Messages on the wire at once")
+    send_batch: int = Field(50, ge=1, le=500, description="Reminders claimed in one transaction")
+    log: Literal["json", "plain"] = Field("json", description="Form of the log on stderr")
+    lang: Literal["zh", "en", "both"] = Field("both", description="Language of messages")
+
+    @property
+    def var(self) -> Path:
+        """Where Qida keeps its own files."""
+        return self.home / "var"
+
+    @property
+    def database(self) -> str:
+        """The database address, SQLite under var/ unless set."""
+        return self.database_url or f"sqlite:///{self.var / 'qida.db'}"
+
+    @property
+    def keys(self) -> Path:
+        """The key ring's file."""
+        return self.key_ring or self.var / "keys.json"
+
+
+def read_settings(environment: Mapping[str, str], *, here: Path, user_home: Path) -> Settings:
+    """Settings from an environment. Raises Misconfigured with every fault found."""
+    values, faults = _values(environment)
+    values.setdefault("home", str(default_home(here, user_home)))
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        faults += [_fault(item["loc"], item["msg"]) for item in error.errors()]
+    if faults:
+        raise Misconfigured("环境变量有误", "the environment is wrong", tuple(faults))
+    return settings
+
+
+def _values(environment: Mapping[str, str]) -> tuple[dict[str, str], list[Fault]]:
+    values: dict[str, str] = {}
+    faults: list[Fault] = []
+    for name, value in environment.items():
+        if not name.startswith(PREFIX) or name in _OURS_BUT_NOT_SETTINGS or not value:
+            continue
+        key = name.removeprefix(PREFIX).lower()
+        if key.endswith("_file") and key.removesuffix("_file") in Settings.model_fields:
+            try:
+                values[key.removesuffix("_file")] = Path(value).read_text("utf-8").strip()
+            except OSError as error:
+                faults.append(_fault((key,), f"cannot be read: {error.strerror}"))
+        else:
+            values[key] = value
+    return values, faults
+
+
+def _fault(location: tuple[int | str, ...], reason: str) -> Fault:
+    name = PREFIX + "_".join(str(part) for part in location).upper()
+    return Fault(
+        name,
+        Text(f"设置无效：{reason}", f"invalid setting: {reason}"),
+        Text("见 .env.example", "see .env.example"),
+        code="setting",
+    )
+
+
+def default_home(here: Path, user_home: Path) -> Path:
+    """The current folder if it holds a configuration, else the user's own data folder."""
+    return here if (here / "config").is_dir() else user_home / ".local" / "share" / "qida"
+
+
+def example() -> str:
+    """The text of `.env.example`: every setting, commented, with its default."""
+    lines = ["# Every setting can also be read from a file: QIDA_X_FILE=/path/to/secret", ""]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.is_required() or field.default is None else field.default
+        lines += [f"# {field.description}", f"#{PREFIX}{name.upper()}={default}", ""]
+    return "\n".join(lines)

@@ -1,0 +1,166 @@
+"""The attempt ledger: what was tried, what the provider said, and what is still open."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import col, func, insert, select, update
+
+from worker.domain.delivery import AttemptState
+from worker.domain.limits import Sent
+from worker.store.database import Session, new_id
+from worker.store.tables import AttemptEventRow, AttemptRow, OptOutRow
+
+_NEVER_LEFT = (AttemptState.NOT_SENT, AttemptState.REJECTED)
+
+
+def insert_attempts(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write attempts as `submitting`: durable before the first byte leaves (DESIGN §5.1)."""
+    if rows:
+        session.execute(insert(AttemptRow), list(rows))
+
+
+def record_outcome(
+    session: Session, attempt_id: str, owner: str, values: Mapping[str, object]
+) -> bool:
+    """Write what the provider said, if the attempt is still ours and still open (DESIGN §5.5)."""
+    result = session.execute(
+        update(AttemptRow)
+        .where(
+            col(AttemptRow.id) == attempt_id,
+            col(AttemptRow.state) == AttemptState.SUBMITTING,
+            col(AttemptRow.owner) == owner,
+        )
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(result.rowcount == 1)  # type: ignore[attr-defined]  # CursorResult of an UPDATE
+
+
+def move_attempt(
+    session: Session, attempt_id: str, expected: AttemptState, values: Mapping[str, object]
+) -> bool:
+    """Change an attempt if it still is in the state the caller read."""
+    result = session.execute(
+        update(AttemptRow)
+        .where(col(AttemptRow.id) == attempt_id, col(AttemptRow.state) == expected)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(result.rowcount == 1)  # type: ignore[attr-defined]  # CursorResult of an UPDATE
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of an attempt, in the provider's own words."""
+
+    status: str
+    provider_id: str = ""
+    code: str = ""
+    raw: str = ""
+
+
+def add_event(
+    session: Session, attempt: AttemptRow, source: str, seen: Seen, *, now: datetime
+) -> None:
+    """Keep what was seen of an attempt; events are never dropped nor changed."""
+    session.add(
+        AttemptEventRow(
+            id=new_id(now),
+            centre_id=attempt.centre_id,
+            attempt_id=attempt.id,
+            source=source,
+            provider_id=seen.provider_id,
+            status=seen.status,
+            code=seen.code,
+            raw=seen.raw,
+            at=now,
+        )
+    )
+
+
+def due_for_check(
+    session: Session, states: Iterable[AttemptState], now: datetime, limit: int
+) -> Sequence[AttemptRow]:
+    """Attempts in one of `states` whose next look-up or poll is due."""
+    return session.exec(
+        select(AttemptRow)
+        .where(
+            col(AttemptRow.next_check_at).is_not(None),
+            col(AttemptRow.next_check_at) <= now,
+            col(AttemptRow.state).in_(list(states)),
+        )
+        .order_by(col(AttemptRow.next_check_at))
+        .limit(limit)
+    ).all()
+
+
+def stale_claims(session: Session, now: datetime, limit: int) -> Sequence[AttemptRow]:
+    """Attempts left `submitting` by a worker that died or was paused past its lease."""
+    return session.exec(
+        select(AttemptRow)
+        .where(
+            AttemptRow.state == AttemptState.SUBMITTING,
+            col(AttemptRow.lease_until_at) < now,
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+
+
+def attempts_of(session: Session, reminder_ids: Iterable[str]) -> Sequence[AttemptRow]:
+    """Every attempt of some reminders, oldest first."""
+    return session.exec(
+        select(AttemptRow)
+        .where(col(AttemptRow.reminder_id).in_(list(reminder_ids)))
+        .order_by(col(AttemptRow.started_at), col(AttemptRow.number))
+    ).all()
+
+
+def lost_before(session: Session, reminder_id: str) -> int:
+    """How many attempts of a reminder ended `lost`: the second is the last (promise 3)."""
+    return session.exec(
+        select(func.count())
+        .select_from(AttemptRow)
+        .where(AttemptRow.reminder_id == reminder_id, AttemptRow.state == AttemptState.LOST)
+    ).one()
+
+
+def bound_elsewhere(session: Session, channel_name: str, provider_ids: Iterable[str]) -> set[str]:
+    """Which of a provider's messages already belong to an attempt."""
+    ids = list(provider_ids)
+    found = session.exec(
+        select(AttemptRow.provider_id).where(
+            AttemptRow.channel_name == channel_name, col(AttemptRow.provider_id).in_(ids)
+        )
+    )
+    return {one for one in found if one is not None}
+
+
+def sent_since(
+    session: Session, addresses: Iterable[str], since: datetime
+) -> dict[str, list[Sent]]:
+    """What left for each address since an instant; uncertain messages count as sent."""
+    found: dict[str, list[Sent]] = {}
+    rows = session.exec(
+        select(AttemptRow.address_index, AttemptRow.body_hash, AttemptRow.started_at)
+        .where(
+            col(AttemptRow.address_index).in_(list(addresses)),
+            col(AttemptRow.started_at) > since,
+            col(AttemptRow.state).not_in(_NEVER_LEFT),
+        )
+        .order_by(col(AttemptRow.started_at))
+    )
+    for address, body_hash, started_at in rows:
+        found.setdefault(address, []).append(Sent(body_hash, started_at))
+    return found
+
+
+def opted_out(session: Session, addresses: Iterable[str]) -> set[tuple[str, str | None]]:
+    """Which addresses refused messages: pairs of address and centre, None for every centre."""
+    rows = session.exec(
+        select(OptOutRow.address_index, OptOutRow.centre_id).where(
+            col(OptOutRow.address_index).in_(list(addresses))
+        )
+    )
+    return set(rows.all())

@@ -1,0 +1,216 @@
+"""Cases with their events, deadlines and reminders. Functions take a session and never commit."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlmodel import col, select
+
+from worker.domain.delivery import DeadlineState
+from worker.store.database import Session
+from worker.store.keys import KeyRing
+from worker.store.tables import CallTaskRow, CaseEventRow, CaseRow, DeadlineRow, ReminderRow
+
+
+@dataclass(slots=True)
+class CaseFile:
+    """Everything of one case: the rows a use case reads and changes together."""
+
+    case: CaseRow
+    events: list[CaseEventRow] = field(default_factory=list)
+    deadlines: list[DeadlineRow] = field(default_factory=list)
+    reminders: list[ReminderRow] = field(default_factory=list)
+    called: set[str] = field(default_factory=set)
+
+    def has_called(self, deadline_id: str) -> bool:
+        """Whether the deadline ever was on the call list."""
+        return deadline_id in self.called
+
+
+_SEALED = {
+    ("citizen", "name"): "name_sealed",
+    ("citizen", "sms"): "phone_sealed",
+    ("citizen", "email"): "email_sealed",
+    ("second_contact", "sms"): "second_phone_sealed",
+}
+
+
+def contact(keys: KeyRing, case: CaseRow, recipient: str, what: str) -> str:
+    """A person's name or address in the clear, empty where the case has none."""
+    column = _SEALED.get((recipient, what))
+    sealed = getattr(case, column) if column else None
+    if column is None or sealed is None:
+        return ""
+    return keys.open(sealed, table="case", column=column, row_id=case.id, centre_id=case.centre_id)
+
+
+def case_ids(session: Session, centre_id: str, references: Iterable[str]) -> dict[str, str]:
+    """Case ids by reference."""
+    rows = session.exec(
+        select(CaseRow.reference, CaseRow.id).where(
+            CaseRow.centre_id == centre_id, col(CaseRow.reference).in_(list(references))
+        )
+    )
+    return dict(rows.all())
+
+
+def case_files(session: Session, ids: Sequence[str]) -> dict[str, CaseFile]:
+    """The whole files of some cases, locked against each other's changes."""
+    cases = session.exec(
+        select(CaseRow).where(col(CaseRow.id).in_(ids)).order_by(col(CaseRow.id)).with_for_update()
+    )
+    files = {case.id: CaseFile(case) for case in cases}
+    for event in session.exec(
+        select(CaseEventRow)
+        .where(col(CaseEventRow.case_id).in_(ids), col(CaseEventRow.voided_at).is_(None))
+        .order_by(col(CaseEventRow.occurred_at))
+    ):
+        files[event.case_id].events.append(event)
+    for deadline in session.exec(
+        select(DeadlineRow)
+        .where(col(DeadlineRow.case_id).in_(ids))
+        .order_by(col(DeadlineRow.started_at))
+    ):
+        files[deadline.case_id].deadlines.append(deadline)
+    for reminder in session.exec(
+        select(ReminderRow)
+        .where(col(ReminderRow.case_id).in_(ids))
+        .order_by(col(ReminderRow.due_at))
+        .with_for_update()
+    ):
+        files[reminder.case_id].reminders.append(reminder)
+    for case_id, deadline_id in session.exec(
+        select(CallTaskRow.case_id, CallTaskRow.deadline_id).where(
+            col(CallTaskRow.case_id).in_(ids)
+        )
+    ):
+        files[case_id].called.add(deadline_id)
+    return files
+
+
+def voided_events(session: Session, case_id: str) -> Sequence[CaseEventRow]:
+    """The events of a case that were taken back, for its history."""
+    return session.exec(
+        select(CaseEventRow).where(
+            CaseEventRow.case_id == case_id, col(CaseEventRow.voided_at).is_not(None)
+        )
+    ).all()
+
+
+def reminders_of_deadline(session: Session, deadline_id: str) -> Sequence[ReminderRow]:
+    """Every reminder of a deadline, on every rung."""
+    return session.exec(select(ReminderRow).where(ReminderRow.deadline_id == deadline_id)).all()
+
+
+def open_call_task_of(session: Session, deadline_id: str) -> CallTaskRow | None:
+    """The open call task of a deadline, if there is one."""
+    return session.exec(
+        select(CallTaskRow).where(
+            CallTaskRow.deadline_id == deadline_id, CallTaskRow.state == "open"
+        )
+    ).first()
+
+
+def cases_to_recalculate(
+    session: Session, calendar_versions: Iterable[str], rule_versions: Iterable[str], limit: int
+) -> Sequence[str]:
+    """Cases with an open deadline worked out under another calendar or rule than those in force.
+
+    A deadline that asked about no day does not depend on the calendar.
+    """
+    other_calendar = col(DeadlineRow.consulted_to).is_not(None) & col(
+        DeadlineRow.calendar_version
+    ).not_in(list(calendar_versions))
+    other_rule = col(DeadlineRow.rule_version).not_in(list(rule_versions))
+    return session.exec(
+        select(DeadlineRow.case_id)
+        .where(DeadlineRow.state == DeadlineState.OPEN, other_calendar | other_rule)
+        .distinct()
+        .limit(limit)
+    ).all()
+
+
+def cases_with_ended_deadlines(session: Session, now: datetime, limit: int) -> Sequence[str]:
+    """Cases with an open lapse, expiry or occurrence whose latest end has passed."""
+    return session.exec(
+        select(DeadlineRow.case_id)
+        .where(
+            DeadlineRow.state == DeadlineState.OPEN,
+            col(DeadlineRow.kind).in_(("lapse", "expiry", "recurring")),
+            col(DeadlineRow.latest_at) <= now,
+        )
+        .distinct()
+        .limit(limit)
+    ).all()
+
+
+def lapses_at_risk(
+    session: Session, now: datetime, *, silent_since: datetime, no_bounce_since: datetime
+) -> Sequence[DeadlineRow]:
+    """Open lapses nobody was reached about, with nothing planned and nothing fresh on its way."""
+    reminder = col(ReminderRow.deadline_id) == col(DeadlineRow.id)
+    state, touched = col(ReminderRow.state), col(ReminderRow.updated_at)
+    quiet_mail = (
+        (col(ReminderRow.channel) == "email")
+        & state.in_(("accepted", "sent", "unconfirmed"))
+        & (touched <= no_bounce_since)
+    )
+    on_its_way = state.in_(("submitting", "uncertain", "accepted", "sent")) & (
+        touched > silent_since
+    )
+    to_come = (state == "planned") & (col(ReminderRow.step) != "lapsed")
+    hope = select(ReminderRow.id).where(
+        reminder, (state == "delivered") | quiet_mail | on_its_way | to_come
+    )
+    called = select(CallTaskRow.id).where(col(CallTaskRow.deadline_id) == col(DeadlineRow.id))
+    return session.exec(
+        select(DeadlineRow)
+        .where(
+            DeadlineRow.state == DeadlineState.OPEN,
+            DeadlineRow.kind == "lapse",
+            col(DeadlineRow.latest_at) > now,
+            ~hope.exists(),
+            ~called.exists(),
+        )
+        .order_by(col(DeadlineRow.act_by_at))
+    ).all()
+
+
+def find_cases(
+    session: Session, *, centre_id: str | None = None, state: str | None = None
+) -> Sequence[CaseRow]:
+    """Cases by centre and reference."""
+    found = select(CaseRow).order_by(col(CaseRow.centre_id), col(CaseRow.reference))
+    if centre_id is not None:
+        found = found.where(CaseRow.centre_id == centre_id)
+    if state is not None:
+        found = found.where(CaseRow.state == state)
+    return session.exec(found).all()
+
+
+def case_id_of(session: Session, reference: str, centre_id: str | None = None) -> Sequence[str]:
+    """Ids of the cases known by a reference: one a centre at most."""
+    found = select(CaseRow.id).where(CaseRow.reference == reference)
+    if centre_id is not None:
+        found = found.where(CaseRow.centre_id == centre_id)
+    return session.exec(found).all()
+
+
+def open_call_tasks(session: Session) -> Sequence[tuple[CallTaskRow, CaseRow, DeadlineRow]]:
+    """The call list, most urgent first."""
+    return session.exec(
+        select(CallTaskRow, CaseRow, DeadlineRow)
+        .where(CallTaskRow.state == "open")
+        .join(CaseRow, col(CaseRow.id) == col(CallTaskRow.case_id))
+        .join(DeadlineRow, col(DeadlineRow.id) == col(CallTaskRow.deadline_id))
+        .order_by(col(CallTaskRow.act_by_at))
+    ).all()
+
+
+def list_deadlines(session: Session) -> Sequence[tuple[DeadlineRow, CaseRow]]:
+    """Every deadline with its case."""
+    return session.exec(
+        select(DeadlineRow, CaseRow)
+        .join(CaseRow, col(CaseRow.id) == col(DeadlineRow.case_id))
+        .order_by(col(CaseRow.reference), col(DeadlineRow.started_at))
+    ).all()

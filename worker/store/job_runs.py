@@ -1,0 +1,31 @@
+"""Job runs: one row a run that worked or failed, one an hour for runs that found nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlmodel import col, select
+
+from worker.store.database import Session
+from worker.store.tables import JobRunRow
+
+_FOLDED = timedelta(hours=1)
+
+
+def fold_idle_run(session: Session, duty: str, at: datetime) -> bool:
+    """Count an idle run in the duty's latest row, if that is an idle row under an hour old."""
+    latest = session.exec(
+        select(JobRunRow).where(JobRunRow.duty == duty).order_by(col(JobRunRow.id).desc()).limit(1)
+    ).first()
+    if latest is None or latest.counts != "{}" or latest.state != "ok":
+        return False
+    if at - latest.started_at > _FOLDED:
+        return False
+    latest.runs += 1
+    latest.finished_at = at
+    return True
+
+
+def list_runs(session: Session, duty: str | None = None, limit: int = 100) -> Sequence[JobRunRow]:
+    """The latest runs, newest first."""
+    found = select(JobRunRow).order_by(col(JobRunRow.id).desc()).limit(limit)
+    return session.exec(found.where(JobRunRow.duty == duty) if duty else found).all()

@@ -1,0 +1,155 @@
+"""Reminders on their way: picking what is due, and moving it from state to state.
+
+Every change of a claimed row compares the state it expects; the row count tells who won.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import col, literal_column, or_, select, update
+
+from worker.domain.delivery import ReminderState
+from worker.store.database import Session
+from worker.store.tables import CaseRow, DeadlineRow, ReminderRow
+
+# A literal lets both engines use the partial index of planned reminders.
+_PLANNED = col(ReminderRow.state) == literal_column("'planned'")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A reminder that is due, with the rows that decide whether it is still wanted."""
+
+    reminder: ReminderRow
+    case: CaseRow
+    deadline: DeadlineRow
+
+
+def pick_due(session: Session, now: datetime, limit: int, *, urgent_only: bool) -> list[Due]:
+    """The next reminders due, earliest useless-after first, locked; with every other reminder of
+    the same cases that is due too, so that one case gets one message.
+
+    `urgent_only` leaves all but those planned for outside the allowed hours.
+    """
+    due = select(ReminderRow).where(_PLANNED, col(ReminderRow.due_at) <= now)
+    if urgent_only:
+        due = due.where(col(ReminderRow.reason).startswith("outside_hours"))
+    first = session.exec(
+        due.order_by(col(ReminderRow.useless_after_at), col(ReminderRow.due_at))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not first:
+        return []
+    ids = {row.case_id for row in first}
+    same_cases = session.exec(
+        due.where(
+            col(ReminderRow.case_id).in_(ids), col(ReminderRow.id).not_in([row.id for row in first])
+        ).with_for_update(skip_locked=True)
+    ).all()
+    rows = [*first, *same_cases]
+    cases = {row.id: row for row in session.exec(select(CaseRow).where(col(CaseRow.id).in_(ids)))}
+    deadline_ids = {row.deadline_id for row in rows}
+    deadlines = {
+        row.id: row
+        for row in session.exec(select(DeadlineRow).where(col(DeadlineRow.id).in_(deadline_ids)))
+    }
+    return [Due(row, cases[row.case_id], deadlines[row.deadline_id]) for row in rows]
+
+
+def claim(
+    session: Session, claims: Mapping[str, str | None], *, owner: str, lease_until: datetime,
+    now: datetime,
+) -> set[str]:  # fmt: skip
+    """Take planned reminders for `owner`; `claims` maps each to the one it is carried by.
+
+    Returns the ids won: a row someone else took in between is not among them.
+    """
+    won: set[str] = set()
+    for carried_by in set(claims.values()):
+        ids = [one for one, by in claims.items() if by == carried_by]
+        statement = (
+            update(ReminderRow)
+            .where(col(ReminderRow.id).in_(ids), _PLANNED)
+            .values(
+                state=ReminderState.SUBMITTING,
+                owner=owner,
+                lease_until_at=lease_until,
+                carried_by=carried_by,
+                attempts=ReminderRow.attempts + 1,
+                updated_at=now,
+            )
+            .returning(col(ReminderRow.id))
+            .execution_options(synchronize_session=False)
+        )
+        won.update(session.execute(statement).scalars())
+    return won
+
+
+def set_state(
+    session: Session,
+    reminder_ids: Iterable[str],
+    state: ReminderState,
+    *,
+    now: datetime,
+    reason: str | None = None,
+    due_at: datetime | None = None,
+) -> None:
+    """Move reminders, and those they carry, to `state`; a closed one stays closed."""
+    ids = list(reminder_ids)
+    values: dict[str, object] = {"state": state, "updated_at": now}
+    if reason is not None:
+        values["reason"] = reason
+    if due_at is not None:
+        values["due_at"] = due_at
+    if state is ReminderState.PLANNED:
+        values |= {"owner": None, "lease_until_at": None, "carried_by": None}
+    session.execute(
+        update(ReminderRow)
+        .where(
+            or_(col(ReminderRow.id).in_(ids), col(ReminderRow.carried_by).in_(ids)),
+            col(ReminderRow.state).not_in(("cancelled", "expired")),
+        )
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def reminders_by_id(session: Session, ids: Iterable[str]) -> dict[str, Due]:
+    """Reminders with their cases and deadlines, by id."""
+    statement = (
+        select(ReminderRow, CaseRow, DeadlineRow)
+        .where(col(ReminderRow.id).in_(list(ids)))
+        .join(CaseRow, col(CaseRow.id) == col(ReminderRow.case_id))
+        .join(DeadlineRow, col(DeadlineRow.id) == col(ReminderRow.deadline_id))
+    )
+    return {row.id: Due(row, case, deadline) for row, case, deadline in session.exec(statement)}
+
+
+def carried_with(session: Session, reminder_id: str) -> Sequence[ReminderRow]:
+    """The reminders sent inside another one's message."""
+    return session.exec(select(ReminderRow).where(ReminderRow.carried_by == reminder_id)).all()
+
+
+def list_reminders(
+    session: Session,
+    *,
+    centre_id: str | None = None,
+    state: str | None = None,
+    reference: str | None = None,
+) -> list[Due]:
+    """Reminders with their cases and deadlines, by due instant."""
+    statement = (
+        select(ReminderRow, CaseRow, DeadlineRow)
+        .join(CaseRow, col(CaseRow.id) == col(ReminderRow.case_id))
+        .join(DeadlineRow, col(DeadlineRow.id) == col(ReminderRow.deadline_id))
+        .order_by(col(ReminderRow.due_at), col(ReminderRow.id))
+    )
+    if centre_id is not None:
+        statement = statement.where(ReminderRow.centre_id == centre_id)
+    if state is not None:
+        statement = statement.where(ReminderRow.state == state)
+    if reference is not None:
+        statement = statement.where(CaseRow.reference == reference)
+    return [Due(row, case, deadline) for row, case, deadline in session.exec(statement)]
