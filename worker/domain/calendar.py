@@ -8,7 +8,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from worker.domain.errors import BadData
@@ -17,9 +18,12 @@ CHINA = timezone(timedelta(hours=8), "+08:00")
 """All rule arithmetic happens at fixed UTC+8: no daylight saving since 1991 (decision 0001)."""
 
 ONE_DAY = timedelta(days=1)
+_MIDNIGHT = time(tzinfo=CHINA)
 _LAST_FIRM = (12, 24)  # notices for the next year have changed days from 29 December on
 
 DayKind = Literal["working", "make_up", "weekend", "holiday"]
+WORKED: frozenset[DayKind] = frozenset({"working", "make_up"})
+FRIDAY = 4
 
 
 class NaiveInstant(BadData):
@@ -53,7 +57,7 @@ class Day(NamedTuple):
     @property
     def works(self) -> bool:
         """Whether people work on it."""
-        return self.kind in ("working", "make_up")
+        return self.kind in WORKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def in_china(instant: datetime) -> datetime:
 
 def midnight(day: date) -> datetime:
     """00:00 of a day at UTC+8."""
-    return datetime(day.year, day.month, day.day, tzinfo=CHINA)
+    return datetime.combine(day, _MIDNIGHT)
 
 
 class PeriodEnd(NamedTuple):
@@ -114,17 +118,11 @@ class WorkingTable:
         self.upto = upto
 
     @classmethod
-    def over(cls, first: date, last: date, off: frozenset[date]) -> "WorkingTable":
-        """Tables for every day from `first` to `last` that is not in `off`."""
-        base = first.toordinal()
-        days: list[date] = []
-        upto: list[int] = []
-        for ordinal in range(base, last.toordinal() + 1):
-            day = date.fromordinal(ordinal)
-            if day not in off:
-                days.append(day)
-            upto.append(len(days))
-        return cls(base, days, upto)
+    def over(cls, every: list[date], off: set[date]) -> "WorkingTable":
+        """Tables for `every` day of an unbroken stretch, less those in `off`."""
+        days = [day for day in every if day not in off]
+        upto = list(accumulate(0 if day in off else 1 for day in every))
+        return cls(every[0].toordinal(), days, upto)
 
 
 class WorkingCalendar:
@@ -140,9 +138,8 @@ class WorkingCalendar:
     __slots__ = (
         "_base",
         "_days",
-        "_kinds",
-        "_names",
-        "_seen",
+        "_every",
+        "_titles",
         "_upto",
         "covered_from",
         "covered_to",
@@ -175,37 +172,42 @@ class WorkingCalendar:
         self.covered_to = date(years[-1], 12, 31)
         self.firm_to = date(years[-1], *_LAST_FIRM)
         self.last = date(last_year, 12, 31)
-        rest, work = self._merge(statutory)
-        self._lay_out(rest, work, statutory)
+        rest, work, names = self._merge(statutory)
+        self._lay_out(rest, work, names, statutory)
         self.version = self._content_hash(rest, work)
 
-    def _merge(self, statutory: Mapping[date, str]) -> tuple[set[date], set[date]]:
+    def _merge(self, statutory: Mapping[date, str]) -> tuple[set[date], set[date], dict[date, str]]:
         rest: set[date] = set()
         work: set[date] = set()
         names: dict[date, str] = {}
+        self._titles: dict[int, tuple[str, ...]] = {}
         for notice in self.notices:
+            self._titles[notice.year] = (*self._titles.get(notice.year, ()), notice.title)
             rest = (rest - notice.work) | notice.rest
             work = (work - notice.rest) | notice.work
             names.update(notice.names)
         for day in rest | work:
             if day not in names:
                 names[day] = _nearest_name(day, statutory)
-        self._names = names
-        self._seen: dict[date, Day] = {}
-        return rest, work
+        return rest, work, names
 
-    def _lay_out(self, rest: set[date], work: set[date], statutory: Mapping[date, str]) -> None:
-        weekend: set[date] = set()
-        for ordinal in range(self.first.toordinal(), self.last.toordinal() + 1):
-            if ordinal % 7 in (6, 0):  # proleptic ordinals: 6 is Saturday, 7 is Sunday
-                weekend.add(date.fromordinal(ordinal))
+    def _lay_out(
+        self,
+        rest: set[date],
+        work: set[date],
+        names: dict[date, str],
+        statutory: Mapping[date, str],
+    ) -> None:
+        ordinals = range(self.first.toordinal(), self.last.toordinal() + 1)
+        every = [date.fromordinal(ordinal) for ordinal in ordinals]
+        weekend = {day for day in every if day.weekday() > FRIDAY}
         known = {day for day in rest if day <= self.firm_to}
         worked = {day for day in work if day <= self.firm_to}
         by_law = {day for day in statutory if day > self.firm_to}
         off_weekdays = (weekend - worked) | known
         off_estimate = off_weekdays | by_law
-        self.weekdays = WorkingTable.over(self.first, self.last, frozenset(off_weekdays))
-        self.estimate = WorkingTable.over(self.first, self.last, frozenset(off_estimate))
+        self.weekdays = WorkingTable.over(every, off_weekdays)
+        self.estimate = WorkingTable.over(every, off_estimate)
         self._base = self.estimate.base
         self._days = self.estimate.days
         self._upto = self.estimate.upto
@@ -215,11 +217,14 @@ class WorkingCalendar:
             for day in self._days[: self.firm_count]
             for end in (midnight(day + ONE_DAY),)
         ]
-        self._kinds: dict[date, DayKind] = dict.fromkeys(weekend, "weekend")
-        self._kinds.update(dict.fromkeys(known | by_law, "holiday"))
-        self._kinds.update(dict.fromkeys(worked, "make_up"))
-        for day in by_law:
-            self._names.setdefault(day, statutory[day])
+        kinds: dict[date, DayKind] = dict.fromkeys(weekend, "weekend")
+        kinds.update(dict.fromkeys(known | by_law, "holiday"))
+        kinds.update(dict.fromkeys(worked, "make_up"))
+        names = {**{day: statutory[day] for day in by_law}, **names}
+        self._every = [
+            Day(day, kinds.get(day, "working"), names.get(day, ""), day <= self.firm_to)
+            for day in every
+        ]
 
     def _content_hash(self, rest: set[date], work: set[date]) -> str:
         content = [
@@ -275,17 +280,18 @@ class WorkingCalendar:
 
     def day(self, on: date) -> Day:
         """What kind of day it is and why. Raises OutsideCalendar."""
-        known = self._seen.get(on)
-        if known is None:
-            self._index(on)
-            kind = self._kinds.get(on, "working")
-            known = self._seen[on] = Day(on, kind, self._names.get(on, ""), on <= self.firm_to)
-        return known
+        return self._every[self._index(on)]
 
     def days(self, first: date, last: date) -> list[Day]:
         """Every day from `first` to `last`, both included. Raises OutsideCalendar."""
-        ordinals = range(first.toordinal(), last.toordinal() + 1)
-        return [self.day(on) for on in map(date.fromordinal, ordinals)]
+        return self._every[self._index(first) : self._index(last) + 1]
+
+    def titles(self, first_year: int, last_year: int) -> tuple[str, ...]:
+        """The notices of these years, by their titles; none for a year without one."""
+        if first_year == last_year:
+            return self._titles.get(first_year, ())
+        years = range(first_year, last_year + 1)
+        return tuple(title for year in years for title in self._titles.get(year, ()))
 
 
 def _nearest_name(day: date, statutory: Mapping[date, str]) -> str:

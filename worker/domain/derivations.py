@@ -3,7 +3,6 @@
 One object feeds text, JSON, pages and evidence, so that they cannot disagree.
 """
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple, assert_never
 
@@ -38,8 +37,7 @@ class OtherReading(NamedTuple):
     ends_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Derivation:
+class Derivation(NamedTuple):
     """Everything needed to defend a date."""
 
     deadline: Deadline
