@@ -14,8 +14,8 @@ help:  ## show this list
 
 setup: .venv/run.stamp  ## make .venv with .venv/bin/qida, as locked
 
-run: .venv/run.stamp  ## run the worker on sample cases with the sandbox (ARGS="..." is passed on)
-	$(QIDA) demo $(ARGS)
+run: .venv/run.stamp  ## watch sample cases on a demo clock; with QIDA_SMS set, run the worker
+	$(QIDA) $(if $(QIDA_SMS)$(QIDA_EMAIL),run,demo) $(ARGS)
 
 test: .venv/dev.stamp  ## run every test (ARGS="-k name" is passed on)
 	$(PY) -m pytest -n 2 $(ARGS)

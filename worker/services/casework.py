@@ -31,7 +31,7 @@ def rework(
 ) -> Reworked:
     """Bring the stored deadlines and reminders of one case in line with its events.
 
-    Needs the case's rows loaded (and locked) in `session`; never commits. `cause` goes into the
+    Needs the case's rows locked and loaded in `session`; never commits. `cause` goes into the
     audit trail when a date that people were told moves.
     """
     work = _Work(session, context, file, now, cause)
@@ -59,10 +59,16 @@ class _Work:
             row = self._inserted(wanted) if row is None else self._updated(row, wanted)
             self._reminders(row, wanted)
         for row in stored.values():
-            if row.state == DeadlineState.OPEN and not row.occurrence:
-                row.state = DeadlineState.CANCELLED
-                row.settled_at = self.now
-                self._plan(row, Plan(), "event_voided")
+            if row.state == DeadlineState.OPEN:
+                self._drop(row)
+
+    def _drop(self, row: DeadlineRow) -> None:
+        """No event leads to it any more: its start was voided, or its month is long past."""
+        over = bool(row.occurrence) and row.ends_at is not None and row.ends_at <= self.now
+        row.state = DeadlineState.LAPSED if over else DeadlineState.CANCELLED
+        row.settled_at = row.ends_at if over else self.now
+        self._plan(row, Plan(), "too_late" if over else "event_voided")
+        close_call_tasks(self.session, row, now=self.now, note=row.state)
 
     def _wanted(self) -> list[CaseDeadline]:
         case = self.file.case

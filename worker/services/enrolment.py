@@ -20,7 +20,7 @@ from worker.rosters import RosterRow, read_roster
 from worker.services.casework import rework
 from worker.services.context import Context
 from worker.store.audit import Entry, append_audit
-from worker.store.cases import CaseFile, case_files, case_ids, contact
+from worker.store.cases import CaseFile, case_files, case_ids, contact, lock_cases
 from worker.store.database import Session, new_id
 from worker.store.tables import CaseEventRow, CaseRow
 
@@ -213,6 +213,7 @@ class _Desk:
         found: dict[tuple[str, str], CaseFile] = {}
         for centre_id, references in by_centre.items():
             ids = case_ids(session, centre_id, references)
+            lock_cases(session, list(ids.values()))
             for file in case_files(session, list(ids.values())).values():
                 found[centre_id, file.case.reference] = file
         return found
@@ -449,6 +450,7 @@ def void_event(
         row = session.get(CaseEventRow, event_id)
         if row is None or row.voided_at is not None or row.case_id != case_id:
             raise BadData(f"没有有效的事项 {event_id}", f"no event {event_id} in force")
+        lock_cases(session, [row.case_id])
         file = case_files(session, [row.case_id])[row.case_id]
         file.events = [event for event in file.events if event.id != event_id]
         _refuse_broken_order(context, file, now)

@@ -10,6 +10,7 @@ from worker.domain.reminders import later
 from worker.domain.rules import RuleKind
 from worker.store.cases import open_call_task_of, reminders_of_deadline
 from worker.store.database import Session, new_id
+from worker.store.reminders import Due, carried_with
 from worker.store.tables import CallTaskRow, CaseRow, DeadlineRow, ReminderRow
 
 CLIMBED = "ladder:"
@@ -40,6 +41,15 @@ def climb(
         reminder.reason = why
     if deadline.kind != RuleKind.STEP and reminder.step != "lapsed":
         open_call_task(session, deadline, reason=f"not_reached:{why}", now=now, reminder=reminder)
+
+
+def climb_with_carried(session: Session, due: Due, *, why: str, now: datetime) -> None:
+    """Climb for a failed message and for every reminder that went inside it."""
+    climb(session, due.case, due.deadline, due.reminder, why=why, now=now)
+    for row in carried_with(session, due.reminder.id):
+        session.refresh(row)
+        deadline = session.get_one(DeadlineRow, row.deadline_id)
+        climb(session, due.case, deadline, row, why=why, now=now)
 
 
 def _helps(reminder: ReminderRow, now: datetime) -> bool:

@@ -15,7 +15,7 @@ from worker.store.reminders import Due, carried_with
 from worker.store.tables import DeadlineRow, ReminderRow
 from worker.templating import Rendered
 
-_SIGNATURE = re.compile(r"^(【[^】]*】|[^:：]{1,40}: )")
+_SIGNATURE = re.compile(r"^(【[^】]*】|\[[^\]]*\] )")
 
 
 def deadline_of(row: DeadlineRow) -> Deadline:
@@ -52,18 +52,36 @@ def compose(context: Context, parts: Sequence[Due], *, now: datetime) -> SendReq
     longer holds the rule.
     """
     leader = parts[0]
-    rendered = [_render(context, due, now) for due in parts]
+    rendered = [_render(context, due, now) for due in _telling(parts)]
     first = rendered[0]
+    text = _joined([one.text for one in rendered])
     return SendRequest(
         to=contact(context.keys, leader.case, leader.reminder.recipient, leader.reminder.channel),
-        text=_joined([one.text for one in rendered]),
+        text=text,
         subject=first.subject,
-        html="\n".join(one.html for one in rendered if one.html),
+        html=first.html if len(rendered) == 1 else _html(context, first, text, leader),
         template=first.template,
-        registration_id=first.registration_id if len(parts) == 1 else "",
+        registration_id=first.registration_id if len(rendered) == 1 else "",
         variables=first.variables,
         language=leader.case.language,
         useless_after_at=leader.reminder.useless_after_at,
+    )
+
+
+def _telling(parts: Sequence[Due]) -> list[Due]:
+    """Those that have something to say: one a deadline, the leading one; a second contact hears
+    only once that there is a message."""
+    if parts[0].reminder.recipient != "citizen":
+        return [parts[0]]
+    return list({due.deadline.id: due for due in reversed(parts)}.values())[::-1]
+
+
+def _html(context: Context, first: Rendered, text: str, leader: Due) -> str:
+    if leader.reminder.channel != "email":
+        return ""
+    hotline = first.variables.get("hotline", "")
+    return context.templates.framed(
+        first.subject, text, hotline=hotline, language=leader.case.language
     )
 
 

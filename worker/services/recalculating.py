@@ -7,7 +7,14 @@ from datetime import datetime
 from worker.domain.errors import QidaError
 from worker.services.casework import rework
 from worker.services.context import Context
-from worker.store.cases import case_files, cases_to_recalculate, cases_with_ended_deadlines
+from worker.store.cases import (
+    CaseFile,
+    case_files,
+    cases_to_recalculate,
+    cases_with_ended_deadlines,
+    lock_cases,
+)
+from worker.store.database import Session
 
 log = logging.getLogger(__name__)
 
@@ -23,30 +30,32 @@ def recalculate(context: Context, *, now: datetime) -> Counter[str]:
     counts: Counter[str] = Counter()
     calendars = [calendar.version for calendar in context.calendars.values()]
     rules = [rule.version for rule in context.rulebook.rules.values()]
-    failed: set[str] = set()
+    seen: set[str] = set()
     while True:
         with context.db.transaction() as session:
-            stale = cases_to_recalculate(session, calendars, rules, _BATCH + len(failed))
-            ended = cases_with_ended_deadlines(session, now, _BATCH + len(failed))
-            ids = sorted({*stale, *ended} - failed)
-            for case_id, file in case_files(session, ids).items():
-                try:
-                    with session.begin_nested():
-                        done = rework(session, context, file, now=now, cause=_cause(context))
-                except QidaError as error:
-                    failed.add(case_id)
-                    log.warning(
-                        "case.not_recalculated",
-                        extra={"case_id": case_id, "reason": error.text.en[:200]},
-                    )
-                    continue
-                counts["cases"] += 1
-                counts["moved"] += done.moved
+            stale = cases_to_recalculate(session, calendars, rules, _BATCH + len(seen))
+            ended = cases_with_ended_deadlines(session, now, _BATCH + len(seen))
+            ids = sorted({*stale, *ended} - seen)
+            lock_cases(session, ids)
+            for file in case_files(session, ids).values():
+                counts += _again(session, context, file, now)
         if not ids:
-            break
-    if failed:
-        counts["failed"] = len(failed)
-    return counts
+            return counts
+        seen.update(ids)
+
+
+def _again(session: Session, context: Context, file: CaseFile, now: datetime) -> Counter[str]:
+    """One case; one that cannot be worked out is reported and stops nobody else's."""
+    try:
+        with session.begin_nested():
+            done = rework(session, context, file, now=now, cause=_cause(context))
+    except QidaError as error:
+        log.warning(
+            "case.not_recalculated",
+            extra={"case_id": file.case.id, "reason": error.text.en[:200]},
+        )
+        return Counter(failed=1)
+    return Counter(cases=1, moved=done.moved)
 
 
 def _cause(context: Context) -> str:

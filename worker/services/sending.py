@@ -38,7 +38,7 @@ from worker.domain.errors import QidaError
 from worker.domain.limits import Sent, wait_for_room
 from worker.domain.reminders import later, within_allowed_hours
 from worker.services.context import Context
-from worker.services.ladder import climb, open_call_task
+from worker.services.ladder import climb, climb_with_carried, open_call_task
 from worker.services.messages import compose, note_told
 from worker.store.attempts import (
     Seen,
@@ -423,4 +423,4 @@ def _follow(session: Session, attempt: AttemptRow, outcome: Outcome, now: dateti
         case Rejected(code):
             set_state(session, [due.reminder.id], ReminderState.UNDELIVERED, now=now)
             session.refresh(due.reminder)
-            climb(session, due.case, due.deadline, due.reminder, why=f"rejected:{code}", now=now)
+            climb_with_carried(session, due, why=f"rejected:{code}", now=now)

@@ -20,7 +20,7 @@ from worker.domain.delivery import (
 )
 from worker.domain.reminders import later
 from worker.services.context import Context
-from worker.services.ladder import climb, open_call_task
+from worker.services.ladder import climb_with_carried, open_call_task
 from worker.services.messages import note_told
 from worker.store.attempts import (
     Seen,
@@ -203,4 +203,4 @@ def arrived(session: Session, attempt: AttemptRow, state: AttemptState, now: dat
     note_told(session, due.reminder)
     if state in _FAILED:
         why = f"{state}:{attempt.code}" if attempt.code else str(state)
-        climb(session, due.case, due.deadline, due.reminder, why=why, now=now)
+        climb_with_carried(session, due, why=why, now=now)

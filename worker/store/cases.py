@@ -54,11 +54,20 @@ def case_ids(session: Session, centre_id: str, references: Iterable[str]) -> dic
     return dict(rows.all())
 
 
+def lock_cases(session: Session, ids: Sequence[str]) -> None:
+    """Hold cases and their reminders against other writers until the transaction ends.
+
+    A claim holds reminders only; whoever comes second sees what the first one committed.
+    """
+    cases = select(CaseRow.id).where(col(CaseRow.id).in_(ids)).order_by(col(CaseRow.id))
+    session.exec(cases.with_for_update()).all()
+    reminders = select(ReminderRow.id).where(col(ReminderRow.case_id).in_(ids))
+    session.exec(reminders.order_by(col(ReminderRow.id)).with_for_update()).all()
+
+
 def case_files(session: Session, ids: Sequence[str]) -> dict[str, CaseFile]:
-    """The whole files of some cases, locked against each other's changes."""
-    cases = session.exec(
-        select(CaseRow).where(col(CaseRow.id).in_(ids)).order_by(col(CaseRow.id)).with_for_update()
-    )
+    """The whole files of some cases. To change them, `lock_cases` first."""
+    cases = session.exec(select(CaseRow).where(col(CaseRow.id).in_(ids)).order_by(col(CaseRow.id)))
     files = {case.id: CaseFile(case) for case in cases}
     for event in session.exec(
         select(CaseEventRow)
@@ -76,7 +85,6 @@ def case_files(session: Session, ids: Sequence[str]) -> dict[str, CaseFile]:
         select(ReminderRow)
         .where(col(ReminderRow.case_id).in_(ids))
         .order_by(col(ReminderRow.due_at))
-        .with_for_update()
     ):
         files[reminder.case_id].reminders.append(reminder)
     for case_id, deadline_id in session.exec(

@@ -126,12 +126,16 @@ class Templates:
     def _email(self, keys: list[str], known: dict[str, str], language: str) -> Rendered:
         _, head = self._first_of([f"{key}.subject" for key in keys])
         key, body = self._first_of([f"{key}.body" for key in keys])
-        _, frame = self._first_of([FRAME])
         subject = _on_one_line(_filled(head, known), language)
         text = _in_paragraphs(_filled(body, known))
-        content = _as_html(text, known.get("hotline", ""))
-        html = _filled(frame, {"language": language, "subject": subject, "content": content})
+        html = self.framed(subject, text, hotline=known.get("hotline", ""), language=language)
         return Rendered(key, subject, text, html, _used(known, head, body), self._id_of(key), 1)
+
+    def framed(self, subject: str, text: str, *, hotline: str, language: str) -> str:
+        """An e-mail's text as HTML in the one frame, so that the two cannot disagree."""
+        _, frame = self._first_of([FRAME])
+        content = _as_html(text, hotline)
+        return _filled(frame, {"language": language, "subject": subject, "content": content})
 
     def _first_of(self, keys: list[str]) -> tuple[str, Source]:
         for key in keys:
