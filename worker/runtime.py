@@ -44,11 +44,12 @@ class Knowledge:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Everything a command needs, put together once."""
+    """Everything a command needs, put together once; `new_keys` says where keys were just made."""
 
     settings: Settings
     clock: Clock
     context: Context
+    new_keys: Path | None = None
 
 
 def folder(home: Path, name: str) -> Path:
@@ -121,6 +122,7 @@ def open_runtime(settings: Settings, clock: Clock) -> Iterator[Runtime]:
     db = Database.open(settings.database)
     try:
         simulated = all(channel.name == "sandbox" for channel in channels.values())
+        first_start = not settings.keys.exists()
         keys = _keys(settings, db, stamp="test" if simulated else "live", now=clock.now())
         know_centres(db, knowledge.centres, clock.now())
         yield Runtime(
@@ -139,6 +141,7 @@ def open_runtime(settings: Settings, clock: Clock) -> Iterator[Runtime]:
                 send_threads=settings.send_threads,
                 send_batch=settings.send_batch,
             ),
+            settings.keys if first_start else None,
         )
     finally:
         db.close()

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from worker.services.enrolment import Enrolment
 
 _QUIET_UNTIL = 2000
+_SHOWN = {
+    "events": ("event", "occurred_at", "id", "void_reason"),
+    "deadlines": ("rule", "state", "status", "act_by", "ready_on", "ends_at"),
+    "reminders": ("rule", "step", "channel", "recipient", "due_at", "state", "reason"),
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -120,12 +125,11 @@ def show(
     if as_data:
         print_json([report])
         return
-    for part in ("events", "deadlines", "reminders"):
+    for part, columns in _SHOWN.items():
         rows = report[part]
         if isinstance(rows, list) and rows:
             typer.echo(f"{part}:")
-            hidden = ("calendar_version", "rule_version", "attempts", "consulted_to")
-            print_table(rows, [name for name in rows[0] if name not in hidden])
+            print_table(rows, columns)
             typer.echo()
 
 

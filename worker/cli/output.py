@@ -140,4 +140,10 @@ def opened(now: str | None = None) -> "Iterator[Runtime]":
                 "--now 只能用于全部渠道为沙箱的测试库",
                 "--now works only where every channel is the sandbox",
             )
+        if runtime.new_keys is not None:
+            path = runtime.new_keys
+            say(Text(
+                f"已生成密钥文件 {path}；请立即备份，丢失后已存的个人信息无法解开",
+                f"made the key file {path}; back it up, without it stored personal data is lost",
+            ))  # fmt: skip
         yield runtime
