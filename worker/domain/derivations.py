@@ -138,6 +138,9 @@ _ZH = {
     "period": "期限  {0}",
     "no_period": "期限  来源没有写明，只作提示，不设日期",
     "number": "第{0}个工作日",
+    "no_notice": "（尚无通知）",
+    "about": "约 ",
+    "at_latest": "最迟 ",
     "end": "截止  {0}",
     "act_by": "办理  {0} 前（此前网点最后一次有人受理）",
     "no_counter": "办理  期限之内没有网点受理时间，请拨打热线",
@@ -175,6 +178,9 @@ _EN = {
     "period": "period    {0}",
     "no_period": "period    none in the source: advice only, no date",
     "number": "working day {0}",
+    "no_notice": " (no notice yet)",
+    "about": "about ",
+    "at_latest": "at the latest ",
     "end": "end       {0}",
     "act_by": "act by    {0} (the counter is last open before it)",
     "no_counter": "act by    no counter is open inside the period: telephone the hotline",
@@ -235,20 +241,29 @@ def derivation_text(derivation: Derivation, language: str) -> str:
 
 def _end_lines(derivation: Derivation, language: str) -> list[str]:
     words, deadline = _WORDS[language], derivation.deadline
+    about, at_latest = ("", "") if deadline.firm else (words["about"], words["at_latest"])
     lines = []
     if deadline.ends_at is not None:
-        lines.append(words["end"].format(_end(deadline, language)))
+        certain = deadline.earliest_at == deadline.latest_at
+        lines.append(words["end"].format(("" if certain else about) + _end(deadline, language)))
     if deadline.act_by is not None:
-        lines.append(words["act_by"].format(_moment(deadline.act_by, language)))
+        lines.append(words["act_by"].format(at_latest + _moment(deadline.act_by, language)))
     elif derivation.kind is RuleKind.LAPSE:
         lines.append(words["no_counter"])
     if deadline.ready_on is not None:
-        lines.append(words["ready_on"].format(_date(deadline.ready_on, language)))
-    if not deadline.firm and deadline.earliest_at is not None and deadline.latest_at is not None:
-        bounds = [_moment(at, language) for at in (deadline.earliest_at, deadline.latest_at)]
-        moves = "estimate" if deadline.earliest_at < deadline.latest_at else "counter_moves"
-        lines.append(words[moves].format(*bounds))
-    return lines
+        lines.append(words["ready_on"].format(about + _date(deadline.ready_on, language)))
+    return lines + _estimate_lines(deadline, language)
+
+
+def _estimate_lines(deadline: Deadline, language: str) -> list[str]:
+    """Between which instants the end may still move, or that only the counter's days may."""
+    earliest_at, latest_at = deadline.earliest_at, deadline.latest_at
+    if deadline.firm or earliest_at is None or latest_at is None:
+        return []
+    if earliest_at == latest_at:
+        return [_WORDS[language]["counter_moves"]]
+    bounds = [_moment(at, language) for at in (earliest_at, latest_at)]
+    return [_WORDS[language]["estimate"].format(*bounds)]
 
 
 def _start(deadline: Deadline, language: str) -> str:
@@ -274,6 +289,7 @@ def _period_words(period: Period, words: dict[str, str]) -> str:
 def _step_line(step: Counted, language: str) -> str:
     words = _WORDS[language]
     reason = " ".join(part for part in (words[step.day.kind], step.day.name) if part)
+    reason += "" if step.day.firm else words["no_notice"]
     number = f"  {words['number'].format(step.number)}" if step.number else ""
     return f"  {_date(step.day.on, language)}  {reason}{number}"
 
