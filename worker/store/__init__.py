@@ -1,0 +1,1 @@
+"""What Qida keeps: one database, its tables, and the keys that seal personal data in it."""
