@@ -171,6 +171,16 @@ def _channels(settings: Settings) -> dict[ChannelKind, Channel]:
     return channels
 
 
+def upgrade_database(settings: Settings) -> None:
+    """Bring the database to the newest schema. Raises Unavailable, Misconfigured."""
+    _make_var(settings.var)
+    db = Database.open(settings.database)
+    try:
+        migrate(db)
+    finally:
+        db.close()
+
+
 def _make_var(var: Path) -> None:
     try:
         var.mkdir(mode=0o700, parents=True, exist_ok=True)
