@@ -94,10 +94,7 @@ def jobs(
 
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    from worker.store.database import Database
-    from worker.store.migrations import migrate as upgrade
+    from worker.runtime import upgrade_database
 
-    settings = settings_of()
-    settings.var.mkdir(mode=0o700, parents=True, exist_ok=True)
-    upgrade(Database.open(settings.database))
+    upgrade_database(settings_of())
     say(Text("数据库已是最新", "the database is up to date"))
