@@ -1,0 +1,25 @@
+"""Rosters: files of cases as centres keep them (CSV, XLSX, YAML), read into checked rows."""
+
+from worker.domain.contacts import PhonePolicy
+from worker.rosters.addresses import read_email, read_phone
+from worker.rosters.errorlist import by_row, row_of, write_errors
+from worker.rosters.formulas import neutralised
+from worker.rosters.reading import EVENT_WORDS, FileInfo, describe_file, read_roster
+from worker.rosters.refusals import Refusal
+from worker.rosters.rows import RosterRow
+
+__all__ = [
+    "EVENT_WORDS",
+    "FileInfo",
+    "PhonePolicy",
+    "Refusal",
+    "RosterRow",
+    "by_row",
+    "describe_file",
+    "neutralised",
+    "read_email",
+    "read_phone",
+    "read_roster",
+    "row_of",
+    "write_errors",
+]
