@@ -135,19 +135,18 @@ def _end_of_working_days(
     period: WorkingDays, start: datetime, calendar: WorkingCalendar
 ) -> PeriodEnd:
     table = calendar.estimate
-    first = start.date()
-    index = first.toordinal() - table.base - period.start_counted
+    index = start.toordinal() - table.base - period.start_counted
     if index < 0:
-        raise OutsideCalendar(first, calendar.first, calendar.last)
+        raise OutsideCalendar(start.date(), calendar.first, calendar.last)
     try:
         position = table.upto[index] + period.count - 1
         if position < calendar.firm_count:
             return calendar.firm_ends[position]
         last = table.days[position]
     except IndexError:
-        raise OutsideCalendar(first, calendar.first, calendar.last) from None
+        raise OutsideCalendar(start.date(), calendar.first, calendar.last) from None
     guess = calendar.weekdays.days[calendar.weekdays.upto[index] + period.count - 1]
-    early = max(guess - 2 * ONE_DAY, first, calendar.firm_to)
+    early = max(guess - 2 * ONE_DAY, start.date(), calendar.firm_to)
     late = max(guess + _late_margin(period.count), last)
     ends_at = midnight(last + ONE_DAY)
     return PeriodEnd(
@@ -320,7 +319,7 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
 
 def _build(kind: str, mapping: Mapping[str, object]) -> Period:
     count = _whole(kind, mapping[kind])
-    start_counted = bool(mapping.get("start_counted", False))
+    start_counted = _flag(mapping, "start_counted")
     match kind:
         case "working_days":
             return WorkingDays(count, start_counted)
@@ -342,6 +341,15 @@ def _whole(kind: str, value: object) -> int:
         raise InvalidPeriod(
             f"{kind} 须为 1 至 {most} 的整数，现为 {value!r}",
             f"{kind} takes a whole number from 1 to {most}, not {value!r}",
+        )
+    return value
+
+
+def _flag(mapping: Mapping[str, object], key: str) -> bool:
+    value = mapping.get(key, False)
+    if not isinstance(value, bool):
+        raise InvalidPeriod(
+            f"{key} 须为 true 或 false，现为 {value!r}", f"{key} is true or false, not {value!r}"
         )
     return value
 
