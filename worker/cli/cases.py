@@ -1,6 +1,8 @@
 """`qida enrol` and `qida cases`: rosters in, cases out, events on record."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,25 +56,37 @@ def enrol(
     """Enrol the cases of a roster. Good rows are applied, bad ones reported: exit code 65."""
     from worker.services.enrolment import enrol_file
 
-    with opened(now) as runtime:
+    with opened(now) as runtime, _progress(file) as progress:
         report = enrol_file(
             runtime.context,
             file,
             now=runtime.clock.now(),
             dry_run=dry_run,
             all_or_nothing=all_or_nothing,
-            progress=_progress,
+            progress=progress,
         )
-    if sys.stderr.isatty() and report.rows >= _QUIET_UNTIL:
-        typer.echo(err=True)
     _report(report, dry_run=dry_run, as_data=as_data)
     if report.faults:
         raise typer.Exit(BAD_DATA)
 
 
-def _progress(rows: int) -> None:
-    if sys.stderr.isatty() and rows >= _QUIET_UNTIL:
-        typer.echo(f"\r  {rows:,} 行 rows", nl=False, err=True)
+@contextmanager
+def _progress(file: Path) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal for long files; what it gives is told how many rows are done."""
+    lines = _lines(file) if sys.stderr.isatty() else 0
+    if lines < _QUIET_UNTIL:
+        yield lambda _: None
+        return
+    with typer.progressbar(length=lines, label="登记 enrolling", file=sys.stderr) as bar:
+        yield lambda rows: bar.update(max(rows - bar.pos, 0))
+
+
+def _lines(file: Path) -> int:
+    """About how many rows a file has; 0 for what is not text or cannot be read."""
+    if file.suffix.lower() == ".xlsx" or not file.is_file():
+        return 0
+    with file.open("rb") as content:
+        return sum(block.count(b"\n") for block in iter(lambda: content.read(1 << 20), b""))
 
 
 def _report(report: "Enrolment", *, dry_run: bool, as_data: bool) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from worker.domain.calendar import in_china
 from worker.domain.deadlines import Deadline
 from worker.domain.delivery import ChannelKind, SendRequest
+from worker.domain.errors import Misconfigured
 from worker.domain.wording import Matter, variables
 from worker.services.context import Context
 from worker.store.cases import contact
@@ -52,8 +53,12 @@ def compose(context: Context, parts: Sequence[Due], *, now: datetime) -> SendReq
     longer holds the rule.
     """
     leader = parts[0]
-    rendered = [_render(context, due, now) for due in _telling(parts)]
+    telling = _telling(parts)
+    if context.channel(leader.reminder.channel).caps.needs_registered_text:
+        telling = telling[:1]  # approved word for word: nothing can be added to it
+    rendered = [_render(context, due, now) for due in telling]
     first = rendered[0]
+    _refuse_unregistered(context, leader, first)
     text = _joined([one.text for one in rendered])
     return SendRequest(
         to=contact(context.keys, leader.case, leader.reminder.recipient, leader.reminder.channel),
@@ -66,6 +71,17 @@ def compose(context: Context, parts: Sequence[Due], *, now: datetime) -> SendReq
         language=leader.case.language,
         useless_after_at=leader.reminder.useless_after_at,
     )
+
+
+def _refuse_unregistered(context: Context, leader: Due, first: Rendered) -> None:
+    """A channel that wants registered text gets nothing else. Raises Misconfigured."""
+    if not context.channel(leader.reminder.channel).caps.needs_registered_text:
+        return
+    if context.templates.registered(first.template) is None:
+        raise Misconfigured(
+            f"模板 {first.template} 未备案；请备案后写入 templates/registered.yaml",
+            f"template {first.template} is not registered; register it in registered.yaml",
+        )
 
 
 def _telling(parts: Sequence[Due]) -> list[Due]:
