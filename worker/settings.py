@@ -1,8 +1,9 @@
 """Settings: the environment only, checked as a whole, every secret also as `*_FILE`."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -51,7 +52,7 @@ def read_settings(environment: Mapping[str, str], *, here: Path, user_home: Path
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        faults += [_fault(item["loc"], item["msg"]) for item in error.errors()]
+        faults += [_fault(item["loc"][0], item["type"], item) for item in error.errors()]
     if faults:
         raise Misconfigured("环境变量有误", "the environment is wrong", tuple(faults))
     return settings
@@ -67,21 +68,43 @@ def _values(environment: Mapping[str, str]) -> tuple[dict[str, str], list[Fault]
         if key.endswith("_file") and key.removesuffix("_file") in Settings.model_fields:
             try:
                 values[key.removesuffix("_file")] = Path(value).read_text("utf-8").strip()
-            except OSError as error:
-                faults.append(_fault((key,), f"cannot be read: {error.strerror}"))
+            except (OSError, UnicodeDecodeError):
+                faults.append(_fault(key, "unreadable", {}))
         else:
             values[key] = value
     return values, faults
 
 
-def _fault(location: tuple[int | str, ...], reason: str) -> Fault:
-    name = PREFIX + "_".join(str(part) for part in location).upper()
-    return Fault(
-        name,
-        Text(f"设置无效：{reason}", f"invalid setting: {reason}"),
-        Text("见 .env.example", "see .env.example"),
-        code="setting",
-    )
+def _fault(field: int | str, kind: str, details: Mapping[str, Any]) -> Fault:
+    """One wrong setting in words. Its value is not shown: it may be a secret."""
+    name, limits = PREFIX + str(field).upper(), details.get("ctx") or {}
+    match kind:
+        case "unreadable":
+            said = Text("所指的文件读不到", "the file it names cannot be read")
+            return Fault(name, said, Text("请核对路径和权限", "check its path and permissions"))
+        case "extra_forbidden":
+            return Fault(name, Text("没有这个设置", "there is no such setting"), _nearest(field))
+        case "literal_error":
+            listed = str(limits.get("expected", ""))
+            said = Text(f"只能是 {listed.replace(' or ', ' 或 ')}", f"it must be {listed}")
+        case "int_parsing":
+            said = Text("须为整数", "it must be a whole number")
+        case "greater_than_equal" | "less_than_equal":
+            bound = limits.get("ge", limits.get("le"))
+            zh, en = ("不小于", "least") if kind.startswith("greater") else ("不大于", "most")
+            said = Text(f"须{zh} {bound}", f"it must be at {en} {bound}")
+        case _:
+            said = Text("值无效", f"the value cannot be used: {details.get('msg', '')}")
+    return Fault(name, said, _SEE_EXAMPLE)
+
+
+def _nearest(field: int | str) -> Text:
+    found = get_close_matches(str(field), list(Settings.model_fields), n=1)
+    near = PREFIX + found[0].upper() if found else ""
+    return Text(f"是否想写 {near}？", f"did you mean {near}?") if near else _SEE_EXAMPLE
+
+
+_SEE_EXAMPLE = Text("见 .env.example", "see .env.example")
 
 
 def default_home(here: Path, user_home: Path) -> Path:

@@ -5,14 +5,15 @@ Commands import what is heavy inside themselves, so that `qida --help` stays qui
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
 from worker import __version__
 from worker.cli import calendar, cases, deadlines, reminders, rules, running, templates
-from worker.cli.output import EXIT_CODES, complain, exit_code
-from worker.domain.errors import QidaError
+from worker.cli.output import EXIT_CODES, complain, exit_code, say
+from worker.domain.errors import QidaError, Text
 
 app = typer.Typer(
     name="qida",
@@ -47,15 +48,31 @@ def _options(
     """期达 Qida: reminders that arrive before the deadline does."""
 
 
+def _drop_output() -> None:
+    """What is left in the buffer cannot be written: let Python not try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line; every error a person can mend ends in one clear text, no traceback."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal's encoding may lack a character, and JSON may hold half of a surrogate pair
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except QidaError as error:
         complain(error)
         sys.exit(exit_code(error))
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(1)
+    except OSError as error:  # a full disk under a redirected stdout, most of the time
+        where = f" {error.filename}" if error.filename else ""
+        say(Text(
+            f"读写失败{where}：{error.strerror}；请检查磁盘空间与权限",
+            f"cannot read or write{where}: {error.strerror}; check disk space and permissions",
+        ))  # fmt: skip
+        _drop_output()
+        sys.exit(69)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -65,6 +65,10 @@ def enrol(
             all_or_nothing=all_or_nothing,
             progress=progress,
         )
+    _say_notes(report)
+    list_faults(report.faults)
+    if report.faults and all_or_nothing:
+        say(Text("有错误，一行也没有写入", "there are faults: nothing was written"))
     _report(report, dry_run=dry_run, as_data=as_data)
     if report.faults:
         raise typer.Exit(BAD_DATA)
@@ -89,15 +93,21 @@ def _lines(file: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: content.read(1 << 20), b""))
 
 
+def _say_notes(report: "Enrolment") -> None:
+    """What is no fault but should be known, once for all the rows it holds for."""
+    for note, (place, rows) in report.notes.items():
+        more = Text(f" 等 {rows} 行", f" and {rows - 1} more") if rows > 1 else Text("", "")
+        say(Text(f"{place}{more.zh}: {note.zh}", f"{place}{more.en}: {note.en}"))
+
+
 def _report(report: "Enrolment", *, dry_run: bool, as_data: bool) -> None:
-    for place, note in report.notes:
-        say(Text(f"{place}: {note.zh}", f"{place}: {note.en}"))
-    list_faults(report.faults)
     if as_data:
         print_json([{
             "rows": report.rows, "new": report.new, "changed": report.changed,
             "unchanged": report.unchanged, "events": report.events, "planned": report.planned,
-            "bad": len(report.faults), "dry_run": dry_run,
+            "bad": report.bad, "dry_run": dry_run,
+            "notes": [{"place": where.place, "rows": where.rows, "zh": note.zh, "en": note.en}
+                      for note, where in report.notes.items()],
             "errors": [{"place": one.place, "code": one.code, "zh": one.message.zh,
                         "en": one.message.en, "mend_zh": one.mend.zh, "mend_en": one.mend.en}
                        for one in report.faults],
@@ -106,13 +116,13 @@ def _report(report: "Enrolment", *, dry_run: bool, as_data: bool) -> None:
     tried = " (dry run)" if dry_run else ""
     typer.echo(
         f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged{tried}; "
-        f"{report.events} events, {report.planned} reminders planned, {len(report.faults)} bad rows"
+        f"{report.events} events, {report.planned} reminders planned, {report.bad} bad rows"
     )
 
 
 def list_cases(
     centre: Centre = None,
-    state: Annotated[str | None, typer.Option(help="open or closed.")] = None,
+    state: Annotated[Literal["open", "closed"] | None, typer.Option(help="In this state.")] = None,
     as_data: Json = False,
 ) -> None:
     """List cases."""

@@ -2,15 +2,17 @@
 
 import json
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 
-from worker.cli.output import BAD_DATA, home_of, instant, print_json
+from worker.cli.output import BAD_DATA, home_of, instant, no_such_rule, print_json
 from worker.domain.calendar import WorkingCalendar
 from worker.domain.centres import Centre, Office
 from worker.domain.deadlines import Deadline, Terms, as_json, deadline, terms_of
@@ -45,7 +47,7 @@ def deadlines(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show every day counted.")] = False,
     as_data: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    language: Annotated[str, typer.Option("--lang", help="zh or en.")] = "zh",
+    language: Annotated[Literal["zh", "en"], typer.Option("--lang", help="Language.")] = "zh",
 ) -> None:
     """Work out deadlines, with their derivation."""
     desk = _Desk(home_of())
@@ -126,7 +128,10 @@ class _Desk:
         start = instant(written)
         if ("rule" in asked) == ("period" in asked):
             raise BadData("rule 与 period 须恰好写一个", "give exactly one of rule and period")
-        return self._of_rule(asked, start) if "rule" in asked else self._of_period(asked, start)
+        try:
+            return self._of_rule(asked, start) if "rule" in asked else self._of_period(asked, start)
+        except OverflowError:
+            raise BadData(f"{written} 太远，无法计算", f"{written} is too far off") from None
 
     def _of_period(self, asked: dict[str, object], start: datetime) -> _Answer:
         written = asked["period"]
@@ -140,7 +145,7 @@ class _Desk:
     def _of_rule(self, asked: dict[str, object], start: datetime) -> _Answer:
         rule = self.knowledge.rulebook.rules.get(str(asked["rule"]))
         if rule is None:
-            raise BadData(f"没有规则 {asked['rule']}", f"no rule {asked['rule']}")
+            raise no_such_rule(asked["rule"])
         centre = self._centre(asked.get("centre"))
         terms = self._terms_of(rule, centre, str(asked.get("bank") or ""))
         calendar = self.knowledge.calendars[centre.region]
@@ -182,26 +187,49 @@ def _batch(desk: _Desk, source: str, *, explain: bool, as_data: bool, language: 
     return BAD_DATA if bad else 0
 
 
-def _answers(desk: _Desk, lines: Iterable[str]) -> Iterator[tuple[object, _Answer | BadData]]:
-    for line in lines:
+def _answers(desk: _Desk, lines: Iterable[bytes]) -> Iterator[tuple[object, _Answer | BadData]]:
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         asked: object = None
         try:
-            asked = json.loads(line)
+            asked = _read_line(line)
             answer: _Answer | BadData = desk.answer(asked)
         except BadData as error:
-            answer = error
-        except (ValueError, OverflowError, RecursionError) as error:
-            answer = BadData(f"看不懂这一行：{error}", f"cannot read this line: {error}")
+            zh, en = error.text.zh, error.text.en
+            answer = BadData(f"第 {number} 行：{zh}", f"line {number}: {en}")
         yield asked.get("id") if isinstance(asked, dict) else None, answer
 
 
-def _opened(source: str) -> TextIO:
-    if source == "-":
-        return sys.stdin
+def _read_line(line: bytes) -> object:
+    """The JSON of one line, which may end as Windows ends lines. Raises BadData."""
     try:
-        return Path(source).open(encoding="utf-8")
+        text = line.removeprefix(BOM_UTF8).decode().strip()
+        return json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except UnicodeDecodeError:
+        raise BadData("不是 UTF-8", "this is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        at, why = error.colno, error.msg
+        raise BadData(f"第 {at} 列起不是 JSON", f"no JSON from column {at} on: {why}") from None
+    except (ValueError, RecursionError):
+        raise BadData(
+            "数值超出范围或嵌套过深", "a number out of range, or nested too deeply"
+        ) from None
+
+
+def _finite(written: str) -> float:
+    """A number that JSON can write again: NaN and infinities are none. Raises ValueError."""
+    number = float(written)
+    if not isfinite(number):
+        raise ValueError(written)
+    return number
+
+
+def _opened(source: str) -> BinaryIO:
+    if source == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(source).open("rb")
     except OSError as error:
         raise BadData(
             f"读不到 {source}：{error.strerror}", f"cannot read {source}: {error.strerror}"

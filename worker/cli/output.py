@@ -119,11 +119,19 @@ def instant(written: str) -> datetime:
     """An ISO 8601 instant with its offset, at UTC+8. Raises BadData."""
     try:
         return in_china(datetime.fromisoformat(written))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BadData(
             f"看不懂时间「{written}」；请写成 2026-11-20T16:20:00+08:00",
             f"cannot read the time {written!r}; write 2026-11-20T16:20:00+08:00",
         ) from None
+
+
+def no_such_rule(rule_id: object) -> BadData:
+    """What to say of a rule that the catalogue does not hold."""
+    return BadData(
+        f"没有规则 {rule_id}；全部规则见 qida rules list",
+        f"no rule {rule_id}; qida rules list names them all",
+    )
 
 
 @contextmanager

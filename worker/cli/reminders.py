@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.output import Centre, Json, opened, print_json, print_table
+from worker.domain.delivery import ReminderState
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def list_reminders(
     centre: Centre = None,
-    state: Annotated[str | None, typer.Option(help="planned, delivered, ...")] = None,
+    state: Annotated[ReminderState | None, typer.Option(help="In this state.")] = None,
     reference: Annotated[str | None, typer.Option("--case", help="Only this case.")] = None,
     as_data: Json = False,
 ) -> None:

@@ -4,8 +4,16 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.output import Json, home_of, list_faults, print_json, print_table, say
-from worker.domain.errors import BadData, Text
+from worker.cli.output import (
+    Json,
+    home_of,
+    list_faults,
+    no_such_rule,
+    print_json,
+    print_table,
+    say,
+)
+from worker.domain.errors import Text
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +45,7 @@ def show(rule_id: Annotated[str, typer.Argument(metavar="RULE")], as_data: Json 
 
     rulebook = require_knowledge(home_of()).rulebook
     if rule_id not in rulebook.rules:
-        raise BadData(f"没有规则 {rule_id}", f"no rule {rule_id}")
+        raise no_such_rule(rule_id)
     row = describe(rulebook.rules[rule_id], rulebook)
     if as_data:
         print_json([row])

@@ -11,6 +11,8 @@ from worker.cli.output import Json, Now, opened, print_json, print_table, say, s
 from worker.domain.errors import Text
 
 if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping
     from types import FrameType
 
 
@@ -69,7 +71,16 @@ def tick(now: Now = None, as_data: Json = False) -> None:
     rows = [{"duty": name, **found} for name, found in counts.items()]
     if as_data:
         print_json(rows)
-        return
+    else:
+        _print_counts(counts)
+    failed = [name for name, found in counts.items() if found["error"]]
+    if failed:
+        listed = ", ".join(failed)
+        say(Text(f"失败：{listed}；见上面的日志", f"failed: {listed}; see the log above"))
+        raise typer.Exit(1)
+
+
+def _print_counts(counts: "Mapping[str, Counter[str]]") -> None:
     for name, found in counts.items():
         said = " ".join(f"{key}={count}" for key, count in sorted(found.items()) if count)
         typer.echo(f"{name:12} {said or '-'}")

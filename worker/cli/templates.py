@@ -1,6 +1,6 @@
 """`qida templates`: every message in words, and whether it may be sent."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,8 +17,10 @@ def register(app: typer.Typer) -> None:
 
 
 def preview(
-    channel: Annotated[str, typer.Option(help="sms or email.")] = "sms",
-    language: Annotated[str, typer.Option("--lang", help="zh, en or all.")] = "all",
+    channel: Annotated[Literal["sms", "email"], typer.Option(help="By which means.")] = "sms",
+    language: Annotated[Literal["zh", "en", "all"], typer.Option("--lang", help="Only this.")] = (
+        "all"
+    ),
     rule: Annotated[str | None, typer.Option(help="Only this rule.")] = None,
     as_data: Json = False,
 ) -> None:

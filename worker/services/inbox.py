@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from worker.clock import seconds_since
-from worker.domain.errors import Fault, QidaError, Text
+from worker.domain.errors import Fault, QidaError, Text, Unavailable
 from worker.rosters import by_row, write_errors
 from worker.services.context import Context
 from worker.services.enrolment import Enrolment, enrol_file
@@ -22,26 +22,43 @@ KEPT = 7 * 24 * 3600.0
 _READABLE = frozenset({".yaml", ".yml", ".csv", ".xlsx"})
 
 Seen = dict[Path, tuple[float, int]]
-"""Which version of a file in config/cases was read: its time and size."""
+"""Which version of a file was read, its time and size: those of config/cases stay where they are,
+and so does a file of var/inbox that could not be dealt with."""
 
 
 def take_in(context: Context, seen: Seen, *, now: datetime) -> Counter[str]:
-    """Enrol every settled file of both folders, and erase what was done a week ago."""
+    """Enrol every settled file of both folders, and erase what was done a week ago.
+
+    Raises Unavailable, OSError where database or disk fail: the files are read again later.
+    """
     counts: Counter[str] = Counter()
-    done = context.home / "var" / "done"
-    for path in _settled(context.home / "config" / "cases"):
-        status = path.stat()
-        version = (status.st_mtime, status.st_size)
-        if seen.get(path) != version:
-            counts += _enrol(context, path, context.home / "var" / "errors", now)
+    errors, done = context.home / "var" / "errors", context.home / "var" / "done"
+    for folder, errors_in in (("config/cases", errors), ("var/inbox", done)):
+        for path in _settled(context.home / folder):
+            status = path.stat()
+            version = (status.st_mtime, status.st_size)
+            if seen.get(path) == version:
+                continue
+            try:
+                counts += _enrol(context, path, errors_in, now)
+                if errors_in is done:
+                    _put_away(path, done, now)
+                    continue
+            except (Unavailable, OSError):  # a full disk: to be read again when there is room
+                raise
+            except Exception:
+                log.exception("file.failed", extra={"place": path.name})
+                counts["error"] += 1
             seen[path] = version
-    for path in _settled(context.home / "var" / "inbox"):
-        counts += _enrol(context, path, done, now)
-        done.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.rename(done / f"{now:%Y%m%dT%H%M%S}-{path.name}")
-    for folder in (done, context.home / "var" / "errors"):
-        counts["erased"] += _erase_old(folder)
+    for kept in (done, errors):
+        counts["erased"] += _erase_old(kept)
     return +counts
+
+
+def _put_away(path: Path, done: Path, now: datetime) -> None:
+    """Move a file to where it is kept for a week, which begins now."""
+    done.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.rename(done / f"{now:%Y%m%dT%H%M%S}-{path.name}").touch()
 
 
 def _settled(folder: Path) -> list[Path]:
@@ -59,16 +76,21 @@ def _settled(folder: Path) -> list[Path]:
 
 
 def _enrol(context: Context, path: Path, errors_in: Path, now: datetime) -> Counter[str]:
-    """Enrol one file; whatever is wrong with it is written beside it and stops nothing."""
+    """Enrol one file; whatever is wrong with it is written beside it and stops nothing.
+
+    Raises Unavailable where the database is out of reach: the file stays and is read again.
+    """
     try:
         report = enrol_file(context, path, now=now)
+    except Unavailable:
+        raise
     except QidaError as error:
         report = Enrolment(faults=[Fault(path.name, error.text, _MEND)])
     if report.faults:
         _write_errors(path, report.faults, errors_in, now)
     counts = Counter(
         files=1, new=report.new, changed=report.changed, events=report.events,
-        planned=report.planned, bad_rows=len(report.faults),
+        planned=report.planned, bad_rows=report.bad,
     )  # fmt: skip
     log.info("file.enrolled", extra={"place": path.name, "counts": dict(+counts)})
     return +counts

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from worker.clock import monotonic
 from worker.domain.calendar import in_china
 from worker.domain.deadlines import as_json
-from worker.domain.errors import BadData
+from worker.domain.errors import BadData, QidaError
 from worker.services.context import Context
 from worker.services.messages import deadline_of
 from worker.store.attempts import attempts_of
@@ -37,7 +37,10 @@ def run_duty(
     *,
     now: datetime,
 ) -> Counter[str]:
-    """Run a duty once and record the run; a failure is recorded and logged, never raised."""
+    """Run a duty once and record the run.
+
+    A failure is recorded, logged and counted as `error`, never raised.
+    """
     begun = monotonic()
     counts: Counter[str] = Counter()
     error = ""
@@ -45,7 +48,9 @@ def run_duty(
         counts.update(duty(context, now))
     except Exception as problem:
         error = type(problem).__name__
-        log.exception("job.failed", extra={"duty": name})
+        counts["error"] = 1
+        reason = problem.text.en if isinstance(problem, QidaError) else ""
+        log.exception("job.failed", extra={"duty": name, "reason": reason})
     finished_at = now + timedelta(seconds=monotonic() - begun)
     _record_run(context, name, counts, error, now, finished_at)
     if counts and not error:

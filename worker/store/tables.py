@@ -27,6 +27,11 @@ class Row(SQLModel):
         }
     )
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute through SQLAlchemy alone: SQLModel's way sets it again in Pydantic,
+        which checks nothing here and doubles the time that a new row takes."""
+        object.__setattr__(self, name, value)
+
 
 def _refers_to(table: str, *, required: bool = True) -> Any:  # noqa: ANN401  # as Field itself
     """A column with the id of a row of `table`, checked when the transaction commits.
