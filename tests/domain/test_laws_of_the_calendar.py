@@ -184,6 +184,18 @@ def test_a_notice_changes_late_december_of_the_year_before(calendar: WorkingCale
     assert with_bridge.day(date(2026, 12, 31)).name == "元旦"
 
 
+def test_a_later_notice_takes_back_a_day_off_and_a_make_up_day() -> None:
+    amended = Notice(
+        2026, "示例州调整", dates(2026, "10-10"), dates(2026, "10-07"), region="示例州"
+    )
+
+    there = build_calendar([amended], region="示例州")
+
+    assert there.day(date(2026, 10, 7)) == (date(2026, 10, 7), "make_up", "国庆节", True)
+    assert there.day(date(2026, 10, 10)) == (date(2026, 10, 10), "holiday", "国庆节", True)
+    assert there.add_working_days(date(2026, 9, 30), 3) == date(2026, 10, 9)
+
+
 def test_a_regional_notice_counts_only_in_its_region(calendar: WorkingCalendar) -> None:
     festival = Notice(2026, "示例州节日", dates(2026, "07-15"), frozenset(), region="示例州")
 

@@ -13,8 +13,9 @@ from tests.domain.catalogue import RULES, terms
 from tests.domain.oracle import BY_LAW, FIRM_TO, by_law
 from worker.domain.calendar import CHINA, WorkingCalendar
 from worker.domain.centres import Centre, Closure, Office, Season
-from worker.domain.deadlines import deadline
+from worker.domain.deadlines import Terms, deadline
 from worker.domain.errors import BadData
+from worker.domain.periods import Hours, Reading
 from worker.domain.rules import RuleKind
 
 MINUTE = timedelta(minutes=1)
@@ -111,6 +112,23 @@ def test_act_by_closes_the_last_open_minute_before_the_earliest_end(
 
     assert due.earliest_at is not None
     minutes = minutes_between(centre, start, due.earliest_at)
+    assert due.act_by == (minutes[-1] + MINUTE if minutes else None)
+
+
+@given(centre=centres(), start=STARTS, hours=st.integers(1, 60))
+@example(
+    centre=Centre("c", "示例中心", "示例", "示例"),
+    start=BEFORE_NATIONAL_DAY + timedelta(hours=1),
+    hours=4,
+)
+def test_act_by_of_a_few_hours_lies_within_them(
+    centre: Centre, start: datetime, hours: int, calendar: WorkingCalendar
+) -> None:
+    of_a_bank = Terms("zhuhai.phone-loss-report", RuleKind.LAPSE, Hours(hours, Reading.PLAIN))
+
+    due = deadline(of_a_bank, start, calendar, Office(centre, calendar))
+
+    minutes = minutes_between(centre, start, start + timedelta(hours=hours))
     assert due.act_by == (minutes[-1] + MINUTE if minutes else None)
 
 
