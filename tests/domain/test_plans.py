@@ -414,3 +414,32 @@ def test_a_moved_date_is_told_in_place_of_the_first_message(desk: Desk) -> None:
 def test_the_night_moves_a_message_to_its_near_edge(instant: str, before: str, after: str) -> None:
     assert show(earlier(at(instant))) == before
     assert show(later(at(instant))) == after
+
+
+def test_a_lapse_whose_counter_has_shut_for_good_is_left_to_a_call(desk: Desk) -> None:
+    made = desk.opened("national.phone-loss-report", "Fri 2026-11-20 16:20", "Wed 2026-11-25 17:30")
+
+    assert made.call == "too_late_to_write"
+    assert [reminder.step for reminder in made.reminders] == ["lapsed"]
+
+
+def test_that_a_lapse_moved_is_not_told_once_its_counter_time_is_gone(desk: Desk) -> None:
+    case_deadline = desk.case_deadline("national.phone-loss-report", at("Fri 2026-11-20 16:20"))
+
+    in_time = desk.plan(case_deadline, at("Wed 2026-11-25 16:00"), moved=True)
+    too_late = desk.plan(case_deadline, at("Wed 2026-11-25 17:30"), moved=True)
+
+    news = next(reminder for reminder in in_time.reminders if reminder.step == "moved")
+    assert show(news.useless_after_at) == "Wed 2026-11-25 17:00"
+    assert [reminder.step for reminder in too_late.reminders] == ["lapsed"]
+    assert too_late.call == "too_late_to_write"
+
+
+def test_papers_of_treatment_late_in_december_get_no_reminder_a_year_later(desk: Desk) -> None:
+    made = desk.opened(
+        "employer.papers-for-manual-reimbursement",
+        "Thu 2026-12-10 10:00",
+        "Thu 2026-12-10 11:00",
+    )
+
+    assert [reminder.step for reminder in made.reminders] == ["at_once"]

@@ -64,7 +64,7 @@ def plan(
 
     A closed deadline wants nothing; one that lapsed after it was planned still wants its
     `lapsed` notice unless anything was heard since. One already past when planned wants a call
-    if it is under 3 days old.
+    if it is under 3 days old and nothing was heard either.
     """
     due, state = case_deadline.deadline, case_deadline.state
     planned_at = in_china(planned_at)
@@ -72,14 +72,16 @@ def plan(
     over_at = None if kind is RuleKind.READY else due.latest_at  # what is ready stays ready
     if over_at is not None and over_at <= planned_at:
         young = state is DeadlineState.LAPSED and planned_at - over_at < CALL_IF_YOUNGER
-        return Plan(call="lapsed_before_enrolment" if young and kind is RuleKind.LAPSE else "")
+        missed = young and kind is RuleKind.LAPSE and not case_deadline.answered
+        return Plan(call="lapsed_before_enrolment" if missed else "")
     if state not in (DeadlineState.OPEN, DeadlineState.LAPSED):
         return Plan()
     planner = _Planner(case_deadline, calendar, office, planned_at, moved)
     wanted = [planner.reminder(step) for step in steps]
     kept = [reminder for reminder in wanted if reminder is not None]
     if moved:
-        kept = [planner.moved(), *(one for one in kept if one.step != _AT_ONCE)]
+        news = planner.moved()
+        kept = [*([news] if news else []), *(one for one in kept if one.step != _AT_ONCE)]
     if state is DeadlineState.LAPSED:
         kept = [reminder for reminder in kept if reminder.step == "lapsed"]
     return Plan(tuple(kept), planner.call())
@@ -113,16 +115,22 @@ class _Planner:
         useless_at = self._useless_at(due_at)
         return self._planned(step.name, due_at, useless_at) if due_at < useless_at else None
 
-    def moved(self) -> PlannedReminder:
-        """The message that a date already told has moved, and whither."""
+    def moved(self) -> PlannedReminder | None:
+        """The message that a date already told has moved, and whither; no lapse date gone by."""
         due_at = later(self.planned_at)
-        return self._planned("moved", due_at, max(self._useless_at(due_at), due_at + ENOUGH))
+        useless_at = self._useless_at(due_at)
+        if self.kind is not RuleKind.LAPSE:
+            useless_at = max(useless_at, due_at + ENOUGH)
+        return self._planned("moved", due_at, useless_at) if due_at < useless_at else None
 
     def call(self) -> str:
-        """Why a message alone is not enough: the night leaves no time for it."""
-        if self.kind is not RuleKind.LAPSE or self._urgent_hour_allowed():
+        """Why a message alone is not enough: no time is left to write, or none after the night."""
+        if self.kind is not RuleKind.LAPSE:
             return ""
-        return "no_time_after_the_night" if self._pressing() else ""
+        if self._pressing() and not self._urgent_hour_allowed():
+            return "no_time_after_the_night"
+        first = self.moved() if self.is_moved else self._first(_AT_ONCE)
+        return "too_late_to_write" if first is None else ""
 
     def _first(self, name: str) -> PlannedReminder | None:
         due_at, reason = later(self.planned_at), ""
@@ -160,7 +168,8 @@ class _Planner:
         if step.open_hours is not None:
             due_at = self.office.open_hours_before(anchor, step.open_hours)
         else:
-            due_at = datetime.combine(self._day(step, anchor.date()), step.at, CHINA)
+            day = self._day(step, anchor.date())
+            due_at = datetime.combine(day, step.at, CHINA) if day else None
         if due_at is None:
             return None
         return earlier(due_at) if self.kind is RuleKind.LAPSE else later(due_at)
@@ -179,21 +188,16 @@ class _Planner:
             case Anchor.LATEST_END:
                 return due.latest_at
 
-    def _day(self, step: ReminderStep, anchor: date) -> date:
+    def _day(self, step: ReminderStep, anchor: date) -> date | None:
         if step.month is not None:
-            return self._first_working_day_of(step.month, anchor)
+            first = self.calendar.roll_forward(date(anchor.year, step.month, 1))
+            return first if first > anchor else None  # this year's is over: nothing more to say
         if step.days is not None:
             return anchor + step.days * ONE_DAY
         count = step.working_days or 0
         if count > 0:
             return self.calendar.add_working_days(anchor, count)
         return self.calendar.subtract_working_days(anchor, -count) if count else anchor
-
-    def _first_working_day_of(self, month: int, after: date) -> date:
-        day = self.calendar.roll_forward(date(after.year, month, 1))
-        if day > after:
-            return day
-        return self.calendar.roll_forward(date(after.year + 1, month, 1))
 
     def _useless_at(self, due_at: datetime) -> datetime:
         due = self.due
@@ -221,6 +225,11 @@ def _at_midnight(day: date | None) -> datetime | None:
 def within_allowed_hours(at: datetime) -> bool:
     """Whether people may be written to at this hour."""
     return OPENS <= in_china(at).time() < CLOSES
+
+
+def within_urgent_hours(at: datetime) -> bool:
+    """Whether even what cannot wait may go out at this hour: the night is never overridden."""
+    return EARLY <= in_china(at).time() < LATE
 
 
 def later(at: datetime) -> datetime:
