@@ -39,7 +39,7 @@ def climb(
     if reminder.state != ReminderState.DELIVERED:
         reminder.state = ReminderState.NEEDS_PERSON
         reminder.reason = why
-    if deadline.kind != RuleKind.STEP and reminder.step != "lapsed":
+    if reminder.step != "lapsed":
         open_call_task(session, deadline, reason=f"not_reached:{why}", now=now, reminder=reminder)
 
 
@@ -86,8 +86,11 @@ def open_call_task(
     now: datetime,
     reminder: ReminderRow | None = None,
 ) -> bool:
-    """Put the deadline on the centre's call list, once while the task is open."""
-    if open_call_task_of(session, deadline.id) is not None:
+    """Put the deadline on the centre's call list, once while the task is open.
+
+    Advice without a date opens none: no clock runs (DESIGN §2).
+    """
+    if deadline.kind == RuleKind.STEP or open_call_task_of(session, deadline.id) is not None:
         return False
     session.add(
         CallTaskRow(

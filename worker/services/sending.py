@@ -36,7 +36,7 @@ from worker.domain.delivery import (
 )
 from worker.domain.errors import QidaError
 from worker.domain.limits import Sent, wait_for_room
-from worker.domain.reminders import later, within_allowed_hours
+from worker.domain.reminders import later, within_allowed_hours, within_urgent_hours
 from worker.services.context import Context
 from worker.services.ladder import climb, climb_with_carried, open_call_task
 from worker.services.messages import compose, note_told
@@ -90,7 +90,9 @@ def send_due(
 def _claim(
     context: Context, owner: str, now: datetime, counts: Counter[str]
 ) -> tuple[list[Claimed], bool]:
-    """Transaction 1. Also says whether anything was due at all."""
+    """Transaction 1. Also says whether anything was due at all; at night nothing is."""
+    if not within_urgent_hours(now):
+        return [], False
     with context.db.transaction() as session:
         urgent_only = not within_allowed_hours(now)
         picked = pick_due(session, now, context.send_batch, urgent_only=urgent_only)
@@ -142,6 +144,7 @@ class _Desk:
     def _composed(self, group: Sequence[Due]) -> SendRequest | None:
         """The message; one that cannot be written goes to a person and stops nobody else's."""
         try:
+            self.context.channel(group[0].reminder.channel)  # refuses one that is not configured
             request = compose(self.context, group, now=self.now)
         except QidaError as error:
             log.exception("reminder.not_composed", extra={"reminder_id": group[0].reminder.id})
@@ -169,7 +172,7 @@ class _Desk:
             address = keys.index(request.to, centre_id="")
             leader = group[0]
             if {(address, None), (address, leader.case.centre_id)} & refused:
-                self._climb(leader, "opted_out")
+                self._climb(group, "opted_out")
                 continue
             sent = history.setdefault(address, [])
             mine = Sent(keys.digest(request.text), self.now)
@@ -183,9 +186,10 @@ class _Desk:
                 self._wait(group, later(until))
         return allowed
 
-    def _climb(self, due: Due, why: str) -> None:
-        self._end(due, ReminderState.UNDELIVERED, why)
-        climb(self.session, due.case, due.deadline, due.reminder, why=why, now=self.now)
+    def _climb(self, group: Sequence[Due], why: str) -> None:
+        for due in group:
+            self._end(due, ReminderState.UNDELIVERED, why)
+            climb(self.session, due.case, due.deadline, due.reminder, why=why, now=self.now)
 
     def _wait(self, group: Sequence[Due], until: datetime) -> None:
         """A capped message waits; past its use it becomes a call (RULES.md, "When to remind")."""
@@ -204,9 +208,7 @@ class _Desk:
         try:
             return channel.prepare(request)
         except Unsendable as refusal:
-            self._climb(group[0], f"unsendable:{refusal.code}")
-            for due in group[1:]:
-                self._end(due, ReminderState.UNDELIVERED, f"unsendable:{refusal.code}")
+            self._climb(group, f"unsendable:{refusal.code}")
             return None
 
     def _taken(
@@ -281,13 +283,20 @@ def _by_recipient(picked: Iterable[Due]) -> list[list[Due]]:
 def _led(group: Sequence[Due]) -> list[Due]:
     """The group with its leader first: the dated rule, the nearest end, the latest step of it.
 
-    Of several steps of one deadline only the latest has anything to say; the others ride along.
+    Of several steps of one deadline only the first here has anything to say, so the news that a
+    date moved comes before its other steps; those ride along.
     """
+    nearest: dict[str, datetime] = {}
+    for due in group:
+        useless_at = due.reminder.useless_after_at
+        nearest[due.deadline.id] = min(nearest.get(due.deadline.id, useless_at), useless_at)
     return sorted(
         group,
         key=lambda due: (
             due.reminder.priority,
-            due.reminder.useless_after_at,
+            nearest[due.deadline.id],
+            due.deadline.id,
+            due.reminder.step != "moved",
             -due.reminder.due_at.timestamp(),
         ),
     )

@@ -32,7 +32,7 @@ from worker.store.attempts import (
     stale_claims,
 )
 from worker.store.database import Session
-from worker.store.reminders import reminders_by_id, set_state
+from worker.store.reminders import Due, reminders_by_id, set_state
 from worker.store.tables import AttemptRow
 
 log = logging.getLogger(__name__)
@@ -51,9 +51,7 @@ def settle_uncertain(context: Context, *, now: datetime) -> Counter[str]:
     """
     counts: Counter[str] = Counter()
     for attempt in _due(context, (AttemptState.UNCERTAIN,), now):
-        since = attempt.started_at - _LOOK_BACK
-        channel = context.channel(attempt.kind)
-        found = channel.find(_prepared(context, attempt), attempt.ref, since=since, now=now)
+        found = _found(context, attempt, now)
         crash_point("after_find")
         with context.db.transaction() as session:
             state = _settle(session, attempt, found, now)
@@ -67,8 +65,7 @@ def poll(context: Context, *, now: datetime) -> Counter[str]:
     """Ask after every message without a final receipt that is due for it."""
     counts: Counter[str] = Counter()
     for attempt in _due(context, _POLLED, now):
-        channel = context.channel(attempt.kind)
-        receipt = channel.poll(attempt.provider_id or "", now=now)
+        receipt = _asked(context, attempt, now)
         with context.db.transaction() as session:
             state = _polled(session, attempt, receipt, now)
         counts[str(state)] += 1
@@ -94,6 +91,26 @@ def rescue(context: Context, *, now: datetime) -> Counter[str]:
 def _due(context: Context, states: tuple[AttemptState, ...], now: datetime) -> list[AttemptRow]:
     with context.db.reading() as session:
         return list(due_for_check(session, states, now, _BATCH))
+
+
+def _found(context: Context, attempt: AttemptRow, now: datetime) -> Found:
+    """The provider's list; one that cannot be asked proves nothing, and stops nobody else's."""
+    since = attempt.started_at - _LOOK_BACK
+    try:
+        channel = context.channel(attempt.kind)
+        return channel.find(_prepared(context, attempt), attempt.ref, since=since, now=now)
+    except Exception:
+        log.exception("attempt.not_looked_up", extra={"attempt_id": attempt.id})
+        return Found(complete=False)
+
+
+def _asked(context: Context, attempt: AttemptRow, now: datetime) -> Receipt | None:
+    """The provider's present word; one that cannot be asked is asked again, as it was silent."""
+    try:
+        return context.channel(attempt.kind).poll(attempt.provider_id or "", now=now)
+    except Exception:
+        log.exception("attempt.not_polled", extra={"attempt_id": attempt.id})
+        return None
 
 
 def _prepared(context: Context, attempt: AttemptRow) -> Prepared:
@@ -122,7 +139,7 @@ def _settle(session: Session, attempt: AttemptRow, found: Found, now: datetime) 
     if free:
         if len(free) > 1:
             log.warning("attempt.several_found", extra={"attempt_id": attempt.id})
-        return _bind(session, attempt, free[0], due.deadline.act_by_at, now)
+        return _bind(session, attempt, free[0], due, now)
     if not found.complete:
         move_attempt(
             session, attempt.id, AttemptState.UNCERTAIN, {"next_check_at": now + _ASK_AGAIN}
@@ -138,9 +155,8 @@ def _settle(session: Session, attempt: AttemptRow, found: Found, now: datetime) 
     return _lose(session, attempt, misses, now)
 
 
-def _bind(
-    session: Session, attempt: AttemptRow, hit: Receipt, act_by: datetime | None, now: datetime
-) -> str:
+def _bind(session: Session, attempt: AttemptRow, hit: Receipt, due: Due, now: datetime) -> str:
+    act_by = due.deadline.act_by_at
     values = {
         "state": AttemptState.ACCEPTED,
         "provider_id": hit.provider_id,
@@ -150,6 +166,7 @@ def _bind(
     add_event(session, attempt, "find", Seen(hit.status, hit.provider_id), now=now)
     if move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values):
         set_state(session, [attempt.reminder_id], ReminderState.ACCEPTED, now=now)
+        note_told(session, due.reminder)  # a rescued attempt never came to its answer
     return "found"
 
 
@@ -180,6 +197,7 @@ def _polled(
         state = advance(current, receipt.state, polled=True)
         seen = Seen(receipt.status, receipt.provider_id, receipt.code, receipt.raw)
         add_event(session, attempt, "poll", seen, now=now)
+    code = (receipt.code if receipt else "") or attempt.code
     check_at = next_poll_at(attempt.started_at, due.deadline.act_by_at, now)
     if state in _POLLED and check_at is None:
         state = AttemptState.UNCONFIRMED
@@ -188,19 +206,21 @@ def _polled(
         "polls": attempt.polls + 1,
         "next_check_at": check_at if state in _POLLED else None,
         "provider_status": receipt.status if receipt else attempt.provider_status,
-        "code": (receipt.code if receipt else "") or attempt.code,
+        "code": code,
     }
     if move_attempt(session, attempt.id, current, values) and state is not current:
-        arrived(session, attempt, state, now)
+        arrived(session, attempt, state, code, now)
     return state
 
 
-def arrived(session: Session, attempt: AttemptRow, state: AttemptState, now: datetime) -> None:
+def arrived(
+    session: Session, attempt: AttemptRow, state: AttemptState, code: str, now: datetime
+) -> None:
     """A message reached a new state: so does its reminder; a failed one climbs the ladder."""
     set_state(session, [attempt.reminder_id], REMINDER_STATE[state], now=now)
     due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
     session.refresh(due.reminder)
     note_told(session, due.reminder)
     if state in _FAILED:
-        why = f"{state}:{attempt.code}" if attempt.code else str(state)
+        why = f"{state}:{code}" if code else str(state)
         climb_with_carried(session, due, why=why, now=now)

@@ -155,8 +155,13 @@ def cases_with_ended_deadlines(session: Session, now: datetime, limit: int) -> S
 def lapses_at_risk(
     session: Session, now: datetime, *, silent_since: datetime, no_bounce_since: datetime
 ) -> Sequence[DeadlineRow]:
-    """Open lapses nobody was reached about, with nothing planned and nothing fresh on its way."""
-    reminder = col(ReminderRow.deadline_id) == col(DeadlineRow.id)
+    """Open lapses nobody was reached about, with nothing planned and nothing fresh on its way.
+
+    Only messages of the plan in force count: an earlier one told a date that has moved.
+    """
+    reminder = (col(ReminderRow.deadline_id) == col(DeadlineRow.id)) & (
+        col(ReminderRow.plan_version) == col(DeadlineRow.plan_version)
+    )
     state, touched = col(ReminderRow.state), col(ReminderRow.updated_at)
     quiet_mail = (
         (col(ReminderRow.channel) == "email")

@@ -1,0 +1,279 @@
+"""The ladder: SMS, e-mail, second contact, and at last a person."""
+
+import pytest
+
+from tests.services.desk import (
+    APPLIED,
+    DELIVERED,
+    REJECTED,
+    SECOND,
+    UNDELIVERED,
+    Desk,
+    Office,
+    Provider,
+    both_engines,
+)
+from worker.domain.delivery import (
+    Accepted,
+    AttemptState,
+    Prepared,
+    Receipt,
+    SendRequest,
+    Uncertain,
+    Unsendable,
+)
+
+MAIL = "someone@example.com"
+
+
+def told_as_undelivered(desk: Desk) -> None:
+    """The first message went out and did not arrive."""
+    desk.send()
+    desk.after(minutes=5).poll()
+
+
+@both_engines
+def test_an_undelivered_message_is_followed_by_a_mail(desk: Desk) -> None:
+    desk.enrol(phone=UNDELIVERED, email=MAIL)
+
+    told_as_undelivered(desk)
+    rung = desk.reminder(channel="email")
+    desk.send()
+
+    assert desk.reminder().state == "undelivered"
+    assert (rung.state, rung.reason) == ("planned", "ladder:undelivered")
+    assert desk.reminder(channel="email").state == "accepted"
+    assert desk.calls() == []
+
+
+@both_engines
+def test_a_mail_that_fails_is_followed_by_the_second_contact_without_the_matter(
+    desk: Desk,
+) -> None:
+    desk.enrol(phone=UNDELIVERED, email="undelivered@example.com", second_phone=SECOND,
+               card_last4="0012")  # fmt: skip
+
+    told_as_undelivered(desk)
+    told_as_undelivered(desk)
+    desk.send()
+
+    text = desk.texts()[-1]
+    assert desk.reminder(recipient="second_contact").state == "accepted"
+    assert text.startswith("【示例社保】请转告张先生/女士")
+    assert not any(word in text for word in ("挂失", "社保卡", "0012", "11月", "11-"))
+    assert desk.calls() == []
+
+
+@both_engines
+def test_when_nobody_is_reached_a_person_calls(desk: Desk) -> None:
+    desk.enrol(phone=UNDELIVERED, email="undelivered@example.com", second_phone=UNDELIVERED)
+
+    for _ in range(3):
+        told_as_undelivered(desk)
+
+    (task,) = desk.calls()
+    assert (task.state, task.reason) == ("open", "not_reached:undelivered")
+    assert task.act_by_at == desk.deadlines()["lapse"].act_by_at
+    assert desk.reminder(recipient="second_contact").state == "needs_person"
+
+
+def test_with_no_other_address_a_person_calls_at_once(desk: Desk) -> None:
+    desk.enrol(phone=UNDELIVERED)
+
+    told_as_undelivered(desk)
+
+    assert desk.reminder().state == "needs_person"
+    assert desk.reasons() == ["not_reached:undelivered"]
+
+
+@both_engines
+def test_a_rejected_message_climbs_at_once(desk: Desk) -> None:
+    desk.enrol(phone=REJECTED, email=MAIL)
+
+    desk.send()
+
+    assert desk.states()["at_once email"] == "accepted"
+    assert desk.reminder().state == "undelivered"
+
+
+def test_an_address_no_channel_takes_climbs_at_once(desk: Desk) -> None:
+    class Choosy(Provider):
+        def prepare(self, request: SendRequest) -> Prepared:
+            raise Unsendable("number_of_another_country") from ValueError(request.to)
+
+    desk.enrol(phone=DELIVERED, email=MAIL)
+    desk.through(Choosy(), Provider(kind="email"))
+
+    desk.send()
+
+    assert desk.states()["at_once email"] == "accepted"
+    assert desk.reminder(channel="email").reason == "ladder:unsendable:number_of_another_country"
+
+
+@both_engines
+def test_what_went_inside_a_failed_message_climbs_with_it(desk: Desk) -> None:
+    desk.enrol(events=APPLIED, phone=UNDELIVERED, email=MAIL)
+
+    told_as_undelivered(desk)
+    desk.send()
+
+    mail = desk.texts()[-1]
+    assert "可办日期：12月14日周一起" in mail
+    assert "持领卡证明就医" in mail
+    assert desk.reminder(channel="email", kind="step").state == "accepted"
+
+
+def test_what_was_refused_inside_one_message_climbs_together(desk: Desk, office: Office) -> None:
+    desk.enrol(events=APPLIED, phone=DELIVERED, email=MAIL)
+    desk.refuse(DELIVERED)
+
+    desk.send()
+
+    assert [entry["kind"] for entry in office.ledger()] == ["email"]
+    assert desk.reminder(channel="email", kind="step").state == "accepted"
+
+
+def test_a_rung_is_taken_once_only(desk: Desk) -> None:
+    desk.enrol(phone=UNDELIVERED, email=MAIL)
+    told_as_undelivered(desk)
+
+    desk.after(minutes=30).poll()
+    desk.recalculate()
+    desk.send()
+
+    rungs = [row for row in desk.reminders() if row.channel == "email"]
+    assert [row.step for row in rungs] == ["at_once"]
+
+
+def test_each_step_climbs_on_its_own(desk: Desk) -> None:
+    desk.enrol(phone=UNDELIVERED, email=MAIL)
+    told_as_undelivered(desk)
+
+    desk.at("2026-11-24T09:00")
+    told_as_undelivered(desk)
+
+    rungs = [row.step for row in desk.reminders() if row.channel == "email"]
+    assert rungs == ["at_once", "working_day_before"]
+
+
+@both_engines
+def test_nothing_climbs_once_the_matter_is_closed(desk: Desk) -> None:
+    desk.enrol(phone=UNDELIVERED, email=MAIL)
+    desk.send()
+    desk.record("reported_in_writing")
+
+    desk.after(minutes=5).poll()
+
+    assert desk.reminder().state == "undelivered"
+    assert {row.channel for row in desk.reminders()} == {"sms"}
+    assert desk.calls() == []
+
+
+def test_a_rung_not_yet_sent_is_cancelled_when_the_matter_settles(
+    desk: Desk, office: Office
+) -> None:
+    desk.enrol(phone=UNDELIVERED, email=MAIL)
+    told_as_undelivered(desk)
+
+    desk.record("reported_in_writing")
+    desk.send()
+
+    assert desk.reminder(channel="email").state == "cancelled"
+    assert [entry["kind"] for entry in office.ledger()] == ["sms"]
+
+
+def test_what_would_come_too_late_is_a_call_instead(desk: Desk) -> None:
+    desk.enrol(phone=UNDELIVERED, email=MAIL)
+    desk.at("2026-11-25T16:50").send()
+
+    desk.at("2026-11-25T17:00").poll()
+
+    assert {row.channel for row in desk.reminders()} == {"sms"}
+    assert desk.reasons() == ["not_reached:undelivered"]
+
+
+def test_a_rung_waits_for_the_allowed_hours(desk: Desk) -> None:
+    desk.enrol(phone=UNDELIVERED, email=MAIL)
+    desk.send()
+
+    desk.at("2026-11-20T21:00").poll()
+
+    assert desk.reminder(channel="email").due_at.isoformat() == "2026-11-21T01:00:00+00:00"
+
+
+@both_engines
+def test_a_call_task_is_closed_when_the_person_comes(desk: Desk) -> None:
+    desk.enrol(phone=UNDELIVERED)
+    told_as_undelivered(desk)
+
+    desk.record("reported_in_writing")
+
+    (task,) = desk.calls()
+    assert (task.state, task.done_by, task.note) == ("done", "qida", "settled")
+    assert task.done_at == desk.now
+
+
+def test_a_deadline_is_on_the_call_list_once(desk: Desk) -> None:
+    desk.enrol(phone=UNDELIVERED)
+    told_as_undelivered(desk)
+
+    desk.at("2026-11-24T09:00")
+    told_as_undelivered(desk)
+
+    assert len(desk.calls()) == 1
+
+
+def test_advice_without_a_date_opens_no_call_task(desk: Desk) -> None:
+    desk.enrol(events=[("pre_reported_in_writing", "2026-11-20T16:20")], phone=UNDELIVERED)
+
+    told_as_undelivered(desk)
+
+    assert desk.reminder().state == "needs_person"
+    assert desk.calls() == []
+
+
+def test_a_mail_only_case_climbs_past_the_message_it_never_had(desk: Desk) -> None:
+    desk.enrol(email="rejected@example.com", second_phone=SECOND)
+
+    desk.send()
+
+    assert desk.reminder(recipient="second_contact").state == "accepted"
+
+
+def test_a_lapse_that_was_over_before_it_was_enrolled_stays_on_the_call_list(desk: Desk) -> None:
+    desk.at("2026-11-27T10:00").enrol()
+
+    desk.correct(language="en")
+
+    assert desk.reasons() == ["lapsed_before_enrolment"]
+
+
+def test_such_a_call_is_over_when_the_person_comes(desk: Desk) -> None:
+    desk.at("2026-11-27T10:00").enrol()
+
+    desk.record("replacement_applied")
+
+    assert desk.reasons() == []
+
+
+@pytest.mark.parametrize("state", [AttemptState.UNDELIVERED, AttemptState.FAILED,
+                                   AttemptState.CANCELED])  # fmt: skip
+def test_every_final_failure_climbs_and_names_the_providers_code(
+    desk: Desk, state: AttemptState
+) -> None:
+    desk.enrol(phone=DELIVERED, email=MAIL)
+    failed = Receipt("P1", str(state), state, code="30005")
+    desk.through(Provider(Accepted("P1"), receipts=[failed]), Provider(kind="email"))
+
+    told_as_undelivered(desk)
+
+    assert desk.reminder(channel="email").reason == f"ladder:{state}:30005"
+
+
+def test_an_uncertain_message_does_not_climb_while_it_may_still_arrive(desk: Desk) -> None:
+    desk.enrol(phone=DELIVERED, email=MAIL)
+    desk.through(Provider(Uncertain("the line broke")), Provider(kind="email"))
+
+    desk.send()
+
+    assert {row.channel for row in desk.reminders()} == {"sms"}
