@@ -20,7 +20,7 @@ from worker.cli.output import (
     print_table,
     say,
 )
-from worker.domain.errors import BadData, Text
+from worker.domain.errors import Text
 
 if TYPE_CHECKING:
     from worker.runtime import Runtime
@@ -183,7 +183,9 @@ def event(
             void_event(runtime.context, void, reason, case_id=case_id, actor="cli", now=at_now)
             say(Text("已作废，期限与提醒已重新计算", "voided; everything was worked out anew"))
         elif name is None or at is None:
-            raise BadData("请写明事项和 --at 时间", "name an event and its time with --at")
+            raise typer.BadParameter(
+                "请写明事项和 --at 时间 / name an event and its time with --at"
+            )
         else:
             report = record_event(runtime.context, case_id, name, instant(at), now=at_now)
             typer.echo(f"{report.events} recorded, {report.planned} reminders planned")

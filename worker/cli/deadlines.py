@@ -54,7 +54,10 @@ def deadlines(
     if batch is not None:
         raise typer.Exit(_batch(desk, batch, explain=explain, as_data=as_data, language=language))
     if starts_at is None or (rule is None) == (period is None):
-        raise typer.BadParameter("give --starts-at and one of --rule or --period, or --batch")
+        raise typer.BadParameter(
+            "请写 --starts-at 与 --rule、--period 之一，或 --batch / "
+            "give --starts-at and one of --rule or --period, or --batch"
+        )
     asked: dict[str, object] = {"starts_at": starts_at, "bank": bank}
     asked |= {"rule": rule} if rule else {"period": _parsed(period or "")}
     asked |= {"centre": centre} if centre else {}
@@ -163,8 +166,8 @@ class _Desk:
         if named is None and len(centres) == 1:
             return next(iter(centres.values()))
         if str(named) not in centres:
-            known = "、".join(sorted(centres))
-            raise BadData(f"请写明网点：{known}", f"name a centre: {known}")
+            known = sorted(centres)
+            raise BadData(f"请写明网点：{'、'.join(known)}", f"name a centre: {', '.join(known)}")
         return centres[str(named)]
 
 

@@ -64,7 +64,7 @@ def refusals(
         reason = (
             _unknown(procedure, event)
             or _in_future(event, now)
-            or _too_early(event, ordered)
+            or _too_early(procedure, event, ordered)
             or _found_too_late(procedure, event, ordered[:position])
             or _needs_an_hour(procedure, event, terms_of)
         )
@@ -76,10 +76,10 @@ def refusals(
 def _unknown(procedure: Procedure, event: Event) -> Text | None:
     if event.name in procedure.events:
         return None
-    known = "、".join(sorted(procedure.events))
+    known = sorted(procedure.events)
     return Text(
-        f"业务 {procedure.id} 没有事项 {event.name}；可用：{known}",
-        f"procedure {procedure.id} has no event {event.name}; it knows: {known}",
+        f"业务 {procedure.id} 没有事项 {event.name}；可用：{'、'.join(known)}",
+        f"procedure {procedure.id} has no event {event.name}; it knows: {', '.join(known)}",
     )
 
 
@@ -93,17 +93,17 @@ def _in_future(event: Event, now: datetime) -> Text | None:
     )
 
 
-def _too_early(event: Event, ordered: Sequence[Event]) -> Text | None:
+def _too_early(procedure: Procedure, event: Event, ordered: Sequence[Event]) -> Text | None:
     """At the same instant counts as earlier: of two bare dates the order is not known."""
     needed = NEEDS_EARLIER.get(event.name)
     if not needed or any(
         other.name in needed and other.occurred_at <= event.occurred_at for other in ordered
     ):
         return None
-    names = "、".join(sorted(needed))
+    names = sorted(needed & procedure.events)
     return Text(
-        f"事项 {event.name} 之前须先有 {names}；请先补录",
-        f"event {event.name} needs an earlier {names}; record that first",
+        f"事项 {event.name} 之前须先有 {'或'.join(names)}；请先补录",
+        f"event {event.name} needs an earlier {' or '.join(names)}; record that first",
     )
 
 

@@ -105,11 +105,12 @@ class Desk:
         centre_id, _ = key_of(self.context, row)
         if centre_id in self.context.centres:
             return None
-        known = "、".join(sorted(self.context.centres))
+        known = sorted(self.context.centres)
         said = Text("没有写明网点，而网点不止一个", "which centre? there are several")
         if centre_id:
             said = Text(f"没有网点「{centre_id}」", f"no centre {centre_id!r}")
-        return Fault(row.place, said, Text(f"网点列可填：{known}", f"centre is one of: {known}"))
+        listed = Text(f"网点列可填：{'、'.join(known)}", f"centre is one of: {', '.join(known)}")
+        return Fault(row.place, said, listed)
 
     def _stored(self, session: Session, groups: Iterable[CaseKey]) -> dict[CaseKey, CaseFile]:
         by_centre: dict[str, list[str]] = {}
@@ -191,10 +192,10 @@ class Desk:
         centre = self.context.centre(centre_id)
         procedure = self.context.procedure(procedure_id)
         if procedure.id not in centre.procedures:
-            offered = "、".join(centre.procedures)
+            offered = centre.procedures
             raise BadData(
-                f"网点 {centre_id} 不办理业务 {procedure.id}；可办：{offered}",
-                f"centre {centre_id} does not offer {procedure.id}; it offers: {offered}",
+                f"网点 {centre_id} 不办理业务 {procedure.id}；可办：{'、'.join(offered)}",
+                f"centre {centre_id} has no {procedure.id}; it offers: {', '.join(offered)}",
             )
         return procedure
 

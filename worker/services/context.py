@@ -38,20 +38,20 @@ class Context:
     def centre(self, centre_id: str) -> Centre:
         """The centre, from its file. Raises BadData where there is none."""
         if centre_id not in self.centres:
-            known = "、".join(sorted(self.centres))
+            known = sorted(self.centres)
             raise BadData(
-                f"没有网点 {centre_id}；已配置：{known}",
-                f"no centre {centre_id}; configured: {known}",
+                f"没有网点 {centre_id}；已配置：{'、'.join(known)}",
+                f"no centre {centre_id}; configured: {', '.join(known)}",
             )
         return self.centres[centre_id]
 
     def procedure(self, procedure_id: str) -> Procedure:
         """The procedure. Raises BadData where there is none."""
         if procedure_id not in self.rulebook.procedures:
-            known = "、".join(sorted(self.rulebook.procedures))
+            known = sorted(self.rulebook.procedures)
             raise BadData(
-                f"没有业务 {procedure_id}；可用：{known}",
-                f"no procedure {procedure_id}; there are: {known}",
+                f"没有业务 {procedure_id}；可用：{'、'.join(known)}",
+                f"no procedure {procedure_id}; there are: {', '.join(known)}",
             )
         return self.rulebook.procedures[procedure_id]
 

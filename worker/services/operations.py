@@ -90,9 +90,9 @@ def _record_run(
 def case_listing(
     context: Context, *, centre_id: str | None = None, state: str | None = None
 ) -> list[dict[str, object]]:
-    """Cases in short, by reference."""
+    """Cases in short, by reference. Raises BadData for a centre that nobody knows."""
     with context.db.reading() as session:
-        return [
+        rows: list[dict[str, object]] = [
             {
                 "id": case.id,
                 "centre": case.centre_id,
@@ -103,6 +103,16 @@ def case_listing(
             }
             for case in find_cases(session, centre_id=centre_id, state=state)
         ]
+    return _of_centre(context, centre_id, rows)
+
+
+def _of_centre(
+    context: Context, centre_id: str | None, rows: list[dict[str, object]]
+) -> list[dict[str, object]]:
+    """The rows; none for a centre that does not exist would be a wrong answer. Raises BadData."""
+    if centre_id is not None and not rows:
+        context.centre(centre_id)
+    return rows
 
 
 def case_report(context: Context, case_id: str) -> dict[str, object]:
@@ -172,9 +182,12 @@ def reminder_listing(
     state: str | None = None,
     reference: str | None = None,
 ) -> list[dict[str, object]]:
-    """Reminders by due instant (DESIGN §7): id, reference, rule, step, channel, due, state."""
+    """Reminders by due instant (DESIGN §7): id, reference, rule, step, channel, due, state.
+
+    Raises BadData for a centre that nobody knows.
+    """
     with context.db.reading() as session:
-        return [
+        rows: list[dict[str, object]] = [
             {
                 "id": due.reminder.id,
                 "reference": due.case.reference,
@@ -192,6 +205,7 @@ def reminder_listing(
                 session, centre_id=centre_id, state=state, reference=reference
             )
         ]
+    return _of_centre(context, centre_id, rows)
 
 
 def iso(at: datetime | None) -> str | None:

@@ -275,7 +275,7 @@ def _explained(place: str) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, NoFreeConnection) as error:
-        trouble = _trouble(error)
+        trouble = next(filter(None, map(_trouble, _with_what_came_before(error))), None)
         if trouble is None:
             raise
         raise Unavailable(
@@ -283,9 +283,19 @@ def _explained(place: str) -> Iterator[None]:
         ) from error
 
 
-def _trouble(error: DBAPIError | NoFreeConnection) -> Text | None:
+def _with_what_came_before(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that led to it: a full disk ends the whole transaction of SQLite, so that
+    what SQLAlchemy complains of at last is a savepoint that is gone."""
+    while error is not None:
+        yield error
+        error = error.__context__
+
+
+def _trouble(error: BaseException) -> Text | None:
     if isinstance(error, NoFreeConnection):
         return _BUSY
+    if not isinstance(error, DBAPIError):
+        return None
     if isinstance(error.orig, sqlite3.Error):
         _, _, name = getattr(error.orig, "sqlite_errorname", "").partition("_")
         return _SQLITE_TROUBLES.get(name.partition("_")[0])  # BUSY_SNAPSHOT is BUSY

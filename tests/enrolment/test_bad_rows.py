@@ -1,0 +1,156 @@
+"""Bad rows are reported all at once and stop nobody else's; a dry run says what would happen."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from tests.enrolment.office import GOOD, HEADING, REPORTED, Office
+from worker.domain.centres import Closure
+from worker.domain.errors import Fault, Text
+from worker.services.applying import MOST_LISTED, Enrolment
+
+MIXED = (
+    REPORTED,
+    "B-1,national,电话挂失,2026-11-20 16:20,王五,10000000003 / 10000000004",
+    "B-2,nationals,电话挂失,2026-11-20 16:20,王五,10000000003",
+    "B-3,national,领卡,2026-11-20 16:20,王五,10000000003",
+    "B-4,national,电话挂失,没有时间,王五,10000000003",
+    GOOD,
+    "A-1,,书面挂失,2026-11-21 10:00,,",
+)
+
+
+_WRONG = Text("有误", "wrong")
+
+
+def summary(report: Enrolment) -> tuple[object, ...]:
+    """What people are told of a roster."""
+    counts = (report.new, report.changed, report.unchanged, report.events, report.planned)
+    return (*counts, report.faults, report.notes)
+
+
+def test_bad_rows_do_not_stop_the_good_ones(office: Office) -> None:
+    report = office.enrol(*MIXED)
+
+    assert sorted(fault.place for fault in report.faults) == [
+        "cases.csv, row 3, column F 手机",
+        "cases.csv, row 4",
+        "cases.csv, row 5",
+        "cases.csv, row 6, column D 发生时间",
+    ]
+    assert report.bad == 4
+    assert [case["reference"] for case in office.cases()] == ["A-1", "A-2"]
+    assert office.events("A-1") == ["reported_by_phone", "reported_in_writing"]
+
+
+def test_a_row_with_two_faults_is_one_bad_row(office: Office) -> None:
+    report = office.enrol("B-1,national,电话挂失,没有时间,王五,不是号码", GOOD)
+
+    assert len(report.faults) == 2
+    assert report.bad == 1
+
+
+def test_a_dry_run_says_what_the_real_run_does_and_changes_nothing(office: Office) -> None:
+    before = office.content()
+
+    tried = office.enrol(*MIXED, dry_run=True)
+    untouched = office.content()
+    done = office.enrol(*MIXED)
+
+    assert untouched == before
+    assert summary(tried) == summary(done)
+    assert office.content() != before
+
+
+def test_all_or_nothing_applies_nothing_beside_a_bad_row(office: Office) -> None:
+    before = office.content()
+
+    tried = office.enrol(*MIXED, all_or_nothing=True, dry_run=True)
+    done = office.enrol(*MIXED, all_or_nothing=True)
+
+    assert office.content() == before
+    assert done.new == 0
+    assert summary(tried) == summary(done)
+
+
+def test_all_or_nothing_applies_a_good_file_whole(office: Office) -> None:
+    report = office.enrol(REPORTED, GOOD, all_or_nothing=True)
+
+    assert report.new == 2
+    assert len(office.cases()) == 2
+
+
+@pytest.mark.parametrize(
+    ("heading", "cell", "column"),
+    [
+        ("手机", "10000000001、10000000002", "column F 手机"),
+        ("手机", "1.00E+10", "column F 手机"),
+        ("卡号后四位", "6.21E+18", "column F 卡号后四位"),
+        ("卡号后四位", "12", "column F 卡号后四位"),
+    ],
+)
+def test_what_a_spreadsheet_spoils_is_told_by_column_without_its_content(
+    office: Office, heading: str, cell: str, column: str
+) -> None:
+    report = office.enrol(
+        f"A-1,national,电话挂失,2026-11-20 16:20,张三,{cell},zhangsan@example.com",
+        heading=f"编号,业务,事项,发生时间,姓名,{heading},邮箱",
+    )
+
+    [fault] = report.faults
+    assert fault.place == f"cases.csv, row 2, {column}"
+    assert fault.value == ""
+    assert "100000" not in str(fault)
+    assert all([fault.message.zh, fault.message.en, fault.mend.zh, fault.mend.en])
+
+
+def test_a_name_of_rare_characters_survives_gb18030(office: Office) -> None:
+    path = office.roster(
+        "A-1,national,电话挂失,2026-11-20 16:20,𠮷𠀀㐂,10000000001", encoding="gb18030"
+    )
+    assert len("𠮷".encode("gb18030")) == 4
+
+    report = office.take(path)
+    repeated = office.enrol("A-1,,电话挂失,2026-11-20 16:20,𠮷𠀀㐂,")
+
+    assert report.faults == []
+    assert repeated.unchanged == 1  # the same name, written in UTF-8 this time
+
+
+def test_a_case_that_cannot_be_worked_out_fails_alone(office: Office) -> None:
+    """No counter ever opens at one centre: what is ready there has no date."""
+    demo = office.context.centres["demo"]
+    shut = replace(demo, id="shut", closures=(Closure(date(2026, 11, 1), date(2027, 12, 31)),))
+    office.know(demo, shut)
+    heading = "网点,编号,业务,事项,发生时间,姓名,手机"
+
+    report = office.enrol(
+        "demo,A-1,national,申请补卡,2026-11-20 16:20,张三,10000000001",
+        "shut,A-2,national,申请补卡,2026-11-20 16:20,李四,10000000002",
+        "shut,A-2,,书面挂失,2026-11-20 16:00,,",
+        "demo,A-3,national,申请补卡,2026-11-20 16:20,王五,10000000003",
+        heading=heading,
+    )
+
+    assert [fault.place for fault in report.faults] == ["cases.csv, row 3", "cases.csv, row 4"]
+    assert "never opens" in report.faults[0].message.en
+    assert report.new == 2
+    assert office.states("A-3") == office.states("A-1")
+    assert [case["reference"] for case in office.cases()] == ["A-1", "A-3"]
+
+
+def test_faults_beyond_the_listed_ones_are_counted() -> None:
+    report = Enrolment()
+
+    for row in range(MOST_LISTED + 3):
+        report.blame([Fault(f"cases.csv, row {row + 2}", _WRONG, _WRONG)])
+
+    assert len(report.faults) == MOST_LISTED
+    assert report.bad == MOST_LISTED + 3
+
+
+def test_a_heading_alone_is_an_empty_roster(office: Office) -> None:
+    report = office.enrol(heading=HEADING)
+
+    assert (report.new, report.faults) == (0, [])
