@@ -104,7 +104,7 @@ def test_the_demo_centre_says_its_banks_are_examples(rulebook: Rulebook) -> None
         "示例银行甲": Days(5),
         "示例银行乙": WorkingDays(3),
     }
-    assert all("示例" in bank.hotline for bank in demo.banks.values())
+    assert all(bank.hotline.startswith("0000-") for bank in demo.banks.values())
 
 
 MISTAKES = {

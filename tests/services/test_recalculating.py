@@ -5,13 +5,16 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 from sqlmodel import col, select
 
-from tests.services.desk import Desk, both_engines
+from tests.services.desk import Desk, Provider, both_engines
 from worker.clock import FixedClock
+from worker.domain.centres import Closure
+from worker.domain.delivery import Accepted
 from worker.engines.duties import Duties
 from worker.holidays import build_calendar
 from worker.rulebook import load_rulebook, read_notices, require
@@ -537,3 +540,43 @@ def write(file: Path, text: str) -> None:
     file.write_text(text, "utf-8")
     if later is not None:
         os.utime(file, (later, later))
+
+
+def test_a_date_that_moves_while_its_message_is_on_its_way_is_corrected(
+    desk: Desk, publish: Publish, other_desk: Desk
+) -> None:
+    def move(_: object) -> None:
+        publish()
+        other_desk.context = desk.context
+        other_desk.recalculate()
+
+    desk.at(SPRING).enrol(events=APPLIED)
+    desk.through(Provider(Accepted("P1"), Accepted("P2"), during=move))
+    desk.send()
+
+    _, correction = desk.texts()
+    assert desk.reminder("moved").state == "accepted"
+    assert correction.startswith("【示例社保】领卡日期有变，2月16日周二起可")
+
+
+def test_a_closure_of_the_office_moves_what_people_were_told(desk: Desk) -> None:
+    desk.enrol()
+    desk.send()
+    told = desk.deadlines()["lapse"].act_by_at
+    centre = desk.context.centres["demo"]
+    shut = Closure(date(2026, 11, 25), date(2026, 11, 25), "搬迁")
+
+    desk.context = replace(
+        desk.context,
+        centres={"demo": replace(centre, closures=(shut,), version="another")},
+        _offices={},
+        _terms={},
+    )
+    desk.recalculate()
+
+    moved = desk.deadlines()["lapse"]
+    assert told is not None
+    assert moved.act_by_at is not None
+    assert (told - moved.act_by_at).days == 1
+    assert moved.centre_version == "another"
+    assert desk.reminder("moved").state == "planned"

@@ -458,3 +458,13 @@ def test_a_message_that_cannot_be_written_goes_to_a_person(desk: Desk) -> None:
     assert desk.reminder(reference="A-1").state == "needs_person"
     assert desk.reminder(reference="A-2").state == "accepted"
     assert desk.reasons()[0].startswith("not_composed")
+
+
+def test_an_answer_with_the_id_of_another_message_is_looked_up(desk: Desk) -> None:
+    desk.enrol("A-1")
+    desk.enrol("A-2", phone="10000000012")
+    desk.through(Provider(Accepted("P1"), Accepted("P1")))
+
+    counts = desk.send()
+
+    assert (counts["accepted"], counts["uncertain"]) == (1, 1)

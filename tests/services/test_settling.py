@@ -356,5 +356,3 @@ def left_submitting(desk: Desk) -> None:
         attempt = session.get_one(AttemptRow, desk.attempt.id)
         attempt.state, attempt.provider_id, attempt.next_check_at = "submitting", None, None
         session.get_one(ReminderRow, attempt.reminder_id).state = "submitting"
-        for deadline in desk.deadlines().values():
-            session.merge(deadline).told = ""

@@ -45,6 +45,7 @@ DEADLINE: dict[str, Any] = {
     "rule_id": "national.phone-loss-report",
     "rule_version": "r1",
     "calendar_version": "k1",
+    "centre_version": "c1",
     "kind": "lapse",
     "started_at": NOW,
     "state": "open",

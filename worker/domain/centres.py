@@ -72,7 +72,7 @@ class Centre:
     """Owner of cases; the content of one `config/centres/*.yaml`.
 
     What counts as reached is set per channel: a receipt for SMS, a span without a bounce for
-    e-mail. `overrides` is keyed by rule id.
+    e-mail. `overrides` is keyed by rule id. `version` changes with whatever moves a date.
     """
 
     id: str
@@ -90,6 +90,7 @@ class Centre:
     email_no_bounce_after: timedelta = timedelta(hours=4)
     abroad_numbers: bool = False
     overrides: Mapping[str, RuleOverride] = field(default_factory=dict)
+    version: str = ""
 
     def counts_start_of(self, rule_id: str) -> bool:
         """Whether this centre counts the start day of a rule's working days, to be stricter."""

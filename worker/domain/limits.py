@@ -15,21 +15,22 @@ FOR_OTHERS = 2
 
 
 class Sent(NamedTuple):
-    """A message that left, or may have: a keyed hash of its text, and when."""
+    """A message that left, or may have: a keyed hash of its text, when, and what it was for."""
 
     body_hash: str
     at: datetime
+    is_lapse: bool
 
 
-def wait_for_room(sent: Sequence[Sent], mine: Sent, *, is_lapse: bool) -> datetime | None:
+def wait_for_room(sent: Sequence[Sent], mine: Sent) -> datetime | None:
     """When `mine` may go to a number that got `sent` before; None means at once."""
-    recent = sorted(one.at for one in sent if one.at > mine.at - WINDOW)
-    same = sorted(one.at for one in sent
-                  if one.at > mine.at - WINDOW and one.body_hash == mine.body_hash)  # fmt: skip
+    recent = sorted((one for one in sent if one.at > mine.at - WINDOW), key=lambda one: one.at)
     waits = [
-        _free_at(same, IDENTICAL),
-        _free_at(recent, IN_ALL if is_lapse else FOR_OTHERS),
+        _free_at([one.at for one in recent if one.body_hash == mine.body_hash], IDENTICAL),
+        _free_at([one.at for one in recent], IN_ALL),
     ]
+    if not mine.is_lapse:
+        waits.append(_free_at([one.at for one in recent if not one.is_lapse], FOR_OTHERS))
     return max((at for at in waits if at is not None), default=None)
 
 

@@ -76,7 +76,7 @@ def load_rulebook(
     files = read_folder(directory, _procedure, previous.procedures if previous else None)
     procedures = dict(sorted(files.read.items()))
     rules = {rule.id: rule for procedure in procedures.values() for rule in procedure.rules}
-    version = _content_hash([asdict(procedure) for procedure in procedures.values()])
+    version = content_hash([asdict(procedure) for procedure in procedures.values()])
     return Rulebook(procedures, rules, version, files.broken), files.faults
 
 
@@ -221,7 +221,7 @@ def _completed(rule: Rule) -> Rule:
     """With the default steps of its kind and its version. A bank's period decides steps later."""
     if not rule.steps and not rule.period_of_bank:
         rule = replace(rule, steps=default_steps(rule.kind, rule.period))
-    return replace(rule, version=_content_hash(_content_of(rule)))
+    return replace(rule, version=content_hash(_content_of(rule)))
 
 
 def _content_of(rule: Rule) -> dict[str, object]:
@@ -245,7 +245,8 @@ def _written_step(step: ReminderStep) -> dict[str, object]:
     return written
 
 
-def _content_hash(content: object) -> str:
+def content_hash(content: object) -> str:
+    """A short version of what a file says, whatever its comments and layout."""
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, default=_as_json)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

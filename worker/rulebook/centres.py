@@ -1,6 +1,7 @@
 """Service centres, as `config/centres/*.yaml` describes them; a file's stem is the centre's id."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import date, time, timedelta
 from functools import partial
 from pathlib import Path
@@ -10,10 +11,13 @@ from worker.domain.centres import DEFAULT_SEASON, Bank, Centre, Closure, RuleOve
 from worker.domain.errors import Fault, Text
 from worker.domain.periods import WorkingDays
 from worker.domain.rules import Rule, RuleKind
-from worker.rulebook.catalogue import Rulebook
+from worker.rulebook.catalogue import Rulebook, content_hash
 from worker.rulebook.phrases import CLOCK_TIME, SEE_DOCS, read_period, read_steps
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DECIDES = ("region", "seasons", "closures", "banks", "overrides")
+"""What of a centre's file its dates depend on: its version changes with these alone."""
+
 _SPAN = f"{CLOCK_TIME}-{CLOCK_TIME}"
 _A_LEAP_YEAR = 2024  # so that 02-29 is a day
 
@@ -46,7 +50,7 @@ def _centre(name: str, item: Item, *, rulebook: Rulebook) -> Centre:
     banks = _banks(given["banks"])
     procedures = _procedures(given["procedures"], rulebook, banks)
     reached_when = given["reached_when"].fields((), ("sms", "email"))
-    return Centre(
+    centre = Centre(
         id=name,
         name=given["name"].text(),
         short_name=given["short_name"].text(),
@@ -65,6 +69,7 @@ def _centre(name: str, item: Item, *, rulebook: Rulebook) -> Centre:
         abroad_numbers=given["abroad_numbers"].flag(),
         overrides=_overrides(given["overrides"], rulebook),
     )
+    return replace(centre, version=content_hash([asdict(centre)[name] for name in _DECIDES]))
 
 
 def _procedures(item: Item, rulebook: Rulebook, banks: Mapping[str, Bank]) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ _HANDED_OVER = (
     ReminderState.ACCEPTED,
     ReminderState.SENT,
 )
+_STILL_TRUE = (DeadlineState.OPEN, DeadlineState.LAPSED)
+"""States in which what was handed over says nothing that has been overtaken."""
 
 
 @dataclass(slots=True)
@@ -112,6 +114,7 @@ class _Work:
             rule_id=wanted.rule.id,
             rule_version=wanted.rule.version,
             calendar_version=self.context.calendar(case.centre_id).version,
+            centre_version=self.context.centre(case.centre_id).version,
             kind=wanted.rule.kind,
             started_at=due.started_at,
             occurrence=wanted.occurrence,
@@ -142,6 +145,7 @@ class _Work:
         due = wanted.deadline
         row.rule_version = wanted.rule.version
         row.calendar_version = self.context.calendar(row.centre_id).version
+        row.centre_version = self.context.centre(row.centre_id).version
         row.state = wanted.state
         row.settled_at = wanted.settled_at
         row.ends_at, row.last_date = due.ends_at, due.last_date
@@ -236,5 +240,5 @@ class _Work:
             reminder.reason = why
             reminder.updated_at = self.now
             self.done.cancelled += 1
-        elif reminder.state in _HANDED_OVER and why != DeadlineState.OPEN:
+        elif reminder.state in _HANDED_OVER and why not in _STILL_TRUE:
             reminder.reason = "cannot_be_recalled"

@@ -11,9 +11,8 @@ from worker.domain.errors import Misconfigured
 from worker.domain.wording import Matter, variables
 from worker.services.context import Context
 from worker.store.cases import contact
-from worker.store.database import Session
-from worker.store.reminders import Due, carried_with
-from worker.store.tables import DeadlineRow, ReminderRow
+from worker.store.reminders import Due
+from worker.store.tables import DeadlineRow
 from worker.templating import Rendered
 
 _SIGNATURE = re.compile(r"^(【[^】]*】|\[[^\]]*\] )")
@@ -39,13 +38,6 @@ def _china(at: datetime | None) -> datetime | None:
     return None if at is None else in_china(at)
 
 
-def note_told(session: Session, reminder: ReminderRow) -> None:
-    """Remember which date each deadline in a message announced: if it moves, people are told."""
-    for row in [reminder, *carried_with(session, reminder.id)]:
-        deadline = session.get_one(DeadlineRow, row.deadline_id)
-        deadline.told = deadline_of(deadline).told
-
-
 def compose(context: Context, parts: Sequence[Due], *, now: datetime) -> SendRequest:
     """One message for reminders of one case and recipient, the leading one first.
 
@@ -53,10 +45,7 @@ def compose(context: Context, parts: Sequence[Due], *, now: datetime) -> SendReq
     longer holds the rule.
     """
     leader = parts[0]
-    telling = _telling(parts)
-    if context.channel(leader.reminder.channel).caps.needs_registered_text:
-        telling = telling[:1]  # approved word for word: nothing can be added to it
-    rendered = [_render(context, due, now) for due in telling]
+    rendered = [_render(context, due, now) for due in _telling(parts)]
     first = rendered[0]
     _refuse_unregistered(context, leader, first)
     text = _joined([one.text for one in rendered])

@@ -9,6 +9,7 @@ from worker.services.casework import rework
 from worker.services.context import Context
 from worker.store.cases import (
     CaseFile,
+    InForce,
     case_files,
     cases_to_recalculate,
     cases_with_ended_deadlines,
@@ -22,18 +23,21 @@ _BATCH = 200
 
 
 def recalculate(context: Context, *, now: datetime) -> Counter[str]:
-    """Bring deadlines of another calendar or rule version, and ended ones, up to date.
+    """Bring deadlines of another calendar, rule or centre file, and ended ones, up to date.
 
     Reminders still planned move with their deadline; people told another date are told that it
     moved, and the audit trail keeps both dates with the cause.
     """
     counts: Counter[str] = Counter()
-    calendars = [calendar.version for calendar in context.calendars.values()]
-    rules = [rule.version for rule in context.rulebook.rules.values()]
+    in_force = InForce(
+        calendars=[calendar.version for calendar in context.calendars.values()],
+        rules=[rule.version for rule in context.rulebook.rules.values()],
+        centres=[centre.version for centre in context.centres.values()],
+    )
     seen: set[str] = set()
     while True:
         with context.db.transaction() as session:
-            stale = cases_to_recalculate(session, calendars, rules, _BATCH + len(seen))
+            stale = cases_to_recalculate(session, in_force, _BATCH + len(seen))
             ended = cases_with_ended_deadlines(session, now, _BATCH + len(seen))
             ids = sorted({*stale, *ended} - seen)
             lock_cases(session, ids)

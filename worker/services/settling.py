@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from worker.crashpoints import crash_point
 from worker.domain.delivery import (
     LEASE,
+    POLLS_AFTER,
     REMINDER_STATE,
     AttemptState,
     Found,
@@ -21,7 +22,6 @@ from worker.domain.delivery import (
 from worker.domain.reminders import later
 from worker.services.context import Context
 from worker.services.ladder import climb_with_carried, open_call_task
-from worker.services.messages import note_told
 from worker.store.attempts import (
     Seen,
     add_event,
@@ -132,19 +132,18 @@ def _settle(session: Session, attempt: AttemptRow, found: Found, now: datetime) 
     """What a look-up means: accepted, lost, or to be asked again."""
     due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
     bound = bound_elsewhere(session, attempt.channel_name, [hit.provider_id for hit in found.hits])
+    until = attempt.started_at + LEASE + _LOOK_BACK  # past its lease it submitted nothing any more
     free = sorted(
-        (hit for hit in found.hits if hit.provider_id not in bound),
-        key=lambda hit: (hit.created_at or now, hit.provider_id),
-    )
+        (hit for hit in found.hits
+         if hit.provider_id not in bound and (hit.created_at or until) <= until),
+        key=lambda hit: (hit.created_at or until, hit.provider_id),
+    )  # fmt: skip
     if free:
         if len(free) > 1:
             log.warning("attempt.several_found", extra={"attempt_id": attempt.id})
         return _bind(session, attempt, free[0], due, now)
     if not found.complete:
-        move_attempt(
-            session, attempt.id, AttemptState.UNCERTAIN, {"next_check_at": now + _ASK_AGAIN}
-        )
-        return "not_settled"
+        return _ask_again(session, attempt, now)
     misses = attempt.misses + 1
     add_event(session, attempt, "find", Seen("missing"), now=now)
     find_at = next_find_at(attempt.started_at, misses, due.deadline.act_by_at)
@@ -153,6 +152,18 @@ def _settle(session: Session, attempt: AttemptRow, found: Found, now: datetime) 
         move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values)
         return "missing"
     return _lose(session, attempt, misses, now)
+
+
+def _ask_again(session: Session, attempt: AttemptRow, now: datetime) -> str:
+    """No conclusion: ask again, for 72 hours at most; then nobody will ever know."""
+    if now - attempt.started_at < POLLS_AFTER[-1]:
+        values: dict[str, object] = {"next_check_at": now + _ASK_AGAIN}
+        move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values)
+        return "not_settled"
+    values = {"state": AttemptState.UNCONFIRMED, "next_check_at": None}
+    if move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values):
+        set_state(session, [attempt.reminder_id], ReminderState.UNCONFIRMED, now=now)
+    return "unconfirmed"
 
 
 def _bind(session: Session, attempt: AttemptRow, hit: Receipt, due: Due, now: datetime) -> str:
@@ -166,7 +177,6 @@ def _bind(session: Session, attempt: AttemptRow, hit: Receipt, due: Due, now: da
     add_event(session, attempt, "find", Seen(hit.status, hit.provider_id), now=now)
     if move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values):
         set_state(session, [attempt.reminder_id], ReminderState.ACCEPTED, now=now)
-        note_told(session, due.reminder)  # a rescued attempt never came to its answer
     return "found"
 
 
@@ -220,7 +230,6 @@ def arrived(
     set_state(session, [attempt.reminder_id], REMINDER_STATE[state], now=now)
     due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
     session.refresh(due.reminder)
-    note_told(session, due.reminder)
     if state in _FAILED:
         why = f"{state}:{code}" if code else str(state)
         climb_with_carried(session, due, why=why, now=now)

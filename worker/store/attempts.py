@@ -9,7 +9,7 @@ from sqlmodel import col, func, insert, select, update
 from worker.domain.delivery import AttemptState
 from worker.domain.limits import Sent
 from worker.store.database import Session, new_id
-from worker.store.tables import AttemptEventRow, AttemptRow, OptOutRow
+from worker.store.tables import AttemptEventRow, AttemptRow, OptOutRow, ReminderRow
 
 _NEVER_LEFT = (AttemptState.NOT_SENT, AttemptState.REJECTED)
 
@@ -143,7 +143,13 @@ def sent_since(
     """What left for each address since an instant; uncertain messages count as sent."""
     found: dict[str, list[Sent]] = {}
     rows = session.exec(
-        select(AttemptRow.address_index, AttemptRow.body_hash, AttemptRow.started_at)
+        select(
+            AttemptRow.address_index,
+            AttemptRow.body_hash,
+            AttemptRow.started_at,
+            ReminderRow.priority,
+        )
+        .join(ReminderRow, col(ReminderRow.id) == col(AttemptRow.reminder_id))
         .where(
             col(AttemptRow.address_index).in_(list(addresses)),
             col(AttemptRow.started_at) > since,
@@ -151,8 +157,9 @@ def sent_since(
         )
         .order_by(col(AttemptRow.started_at))
     )
-    for address, body_hash, started_at in rows:
-        found.setdefault(address, []).append(Sent(body_hash, started_at))
+    for address, body_hash, started_at, priority in rows:
+        sent = Sent(body_hash, started_at, is_lapse=priority == 0)
+        found.setdefault(address, []).append(sent)
     return found
 
 

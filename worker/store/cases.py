@@ -119,20 +119,28 @@ def open_call_task_of(session: Session, deadline_id: str) -> CallTaskRow | None:
     ).first()
 
 
-def cases_to_recalculate(
-    session: Session, calendar_versions: Iterable[str], rule_versions: Iterable[str], limit: int
-) -> Sequence[str]:
-    """Cases with an open deadline worked out under another calendar or rule than those in force.
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The versions that deadlines should have been worked out under."""
+
+    calendars: Sequence[str]
+    rules: Sequence[str]
+    centres: Sequence[str]
+
+
+def cases_to_recalculate(session: Session, in_force: InForce, limit: int) -> Sequence[str]:
+    """Cases with an open deadline worked out under another calendar, rule or centre file.
 
     A deadline that asked about no day does not depend on the calendar.
     """
     other_calendar = col(DeadlineRow.consulted_to).is_not(None) & col(
         DeadlineRow.calendar_version
-    ).not_in(list(calendar_versions))
-    other_rule = col(DeadlineRow.rule_version).not_in(list(rule_versions))
+    ).not_in(in_force.calendars)
+    other_rule = col(DeadlineRow.rule_version).not_in(in_force.rules)
+    other_centre = col(DeadlineRow.centre_version).not_in(in_force.centres)
     return session.exec(
         select(DeadlineRow.case_id)
-        .where(DeadlineRow.state == DeadlineState.OPEN, other_calendar | other_rule)
+        .where(DeadlineRow.state == DeadlineState.OPEN, other_calendar | other_rule | other_centre)
         .distinct()
         .limit(limit)
     ).all()

@@ -178,6 +178,7 @@ class DeadlineRow(Row, table=True):
     rule_id: str
     rule_version: str
     calendar_version: str
+    centre_version: str
     kind: str
     started_at: datetime
     occurrence: str = ""

@@ -136,6 +136,7 @@ def _deadline() -> None:
         _text("rule_id"),
         _text("rule_version"),
         _text("calendar_version"),
+        _text("centre_version"),
         _text("kind"),
         _time("started_at"),
         _text("occurrence"),

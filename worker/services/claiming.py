@@ -1,0 +1,282 @@
+"""Claiming: the transaction that decides what is sent, and writes it down before it leaves.
+
+Reminders due become messages, one for a case and recipient; what is no longer wanted, too late,
+refused or capped is named and put out of the way. What is left is claimed by compare-and-set, and
+its attempt is on disk as `submitting` when this returns (DESIGN §5, step 1).
+"""
+
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.crashpoints import crash_point
+from worker.domain.delivery import (
+    LEASE,
+    AttemptState,
+    Prepared,
+    ReminderState,
+    SendRequest,
+    Unsendable,
+)
+from worker.domain.errors import QidaError
+from worker.domain.limits import WINDOW, Sent, wait_for_room
+from worker.domain.reminders import later, within_allowed_hours, within_urgent_hours
+from worker.services.context import Context
+from worker.services.ladder import climb, open_call_task
+from worker.services.messages import compose, deadline_of
+from worker.store.attempts import insert_attempts, opted_out, sent_since
+from worker.store.database import Session, new_id
+from worker.store.reminders import Due, claim, pick_due
+from worker.store.tables import AttemptRow
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that is ours to submit: one attempt, already durable."""
+
+    attempt: AttemptRow
+    prepared: Prepared
+    act_by: datetime | None
+
+
+def claim_due(
+    context: Context, owner: str, now: datetime, counts: Counter[str]
+) -> tuple[list[Claimed], bool]:
+    """Transaction 1. Also says whether anything was due at all; at night nothing is.
+
+    `counts` takes up what was ended instead: expired, capped, for a person.
+    """
+    if not within_urgent_hours(now):
+        return [], False
+    with context.db.transaction() as session:
+        urgent_only = not within_allowed_hours(now)
+        picked = pick_due(session, now, context.send_batch, urgent_only=urgent_only)
+        crash_point("in_claim")
+        desk = Desk(session, context, owner, now, counts)
+        return desk.claim(picked), bool(picked)
+
+
+@dataclass(slots=True)
+class Desk:
+    """One claiming transaction: sorts what was picked into messages, or out of the way."""
+
+    session: Session
+    context: Context
+    owner: str
+    now: datetime
+    counts: Counter[str]
+
+    def claim(self, picked: Sequence[Due]) -> list[Claimed]:
+        wanted = [due for due in picked if self._is_wanted(due)]
+        groups = [_led(group) for group in self._by_recipient(wanted)]
+        ready = [(group, request) for group in groups
+                 if (request := self._composed(group)) is not None]  # fmt: skip
+        allowed = self._within_limits(ready)
+        return self._taken([(group, request, one) for group, request in allowed
+                            if (one := self._prepared(group, request)) is not None])  # fmt: skip
+
+    def _by_recipient(self, picked: Iterable[Due]) -> list[list[Due]]:
+        """One group for each case, recipient and channel; alone where the text is registered
+        word for word, since nothing can be added to it."""
+        groups: dict[tuple[str, str, str, str], list[Due]] = {}
+        for due in picked:
+            reminder = due.reminder
+            alone = reminder.id if self._is_registered(reminder.channel) else ""
+            key = (due.case.id, reminder.recipient, reminder.channel, alone)
+            groups.setdefault(key, []).append(due)
+        return list(groups.values())
+
+    def _is_registered(self, kind: str) -> bool:
+        channels = self.context.channels.values()
+        return any(one.caps.needs_registered_text for one in channels if one.kind == kind)
+
+    def _is_wanted(self, due: Due) -> bool:
+        """Still open, still useful? Otherwise name what became of it."""
+        reminder, deadline = due.reminder, due.deadline
+        expected = ("open", "lapsed") if reminder.step == "lapsed" else ("open",)
+        if due.case.state != "open" or deadline.state not in expected:
+            self._end(due, ReminderState.CANCELLED, f"deadline_{deadline.state}")
+            return False
+        if reminder.useless_after_at <= self.now:
+            self._end(due, ReminderState.EXPIRED, "too_late")
+            if deadline.kind == "lapse" and reminder.step != "lapsed":
+                open_call_task(self.session, deadline, reason="too_late_to_write", now=self.now,
+                               reminder=reminder)  # fmt: skip
+            return False
+        return True
+
+    def _end(self, due: Due, state: ReminderState, reason: str) -> None:
+        due.reminder.state = state
+        due.reminder.reason = reason
+        due.reminder.updated_at = self.now
+        self.counts[str(state)] += 1
+
+    def _composed(self, group: Sequence[Due]) -> SendRequest | None:
+        """The message; one that cannot be written goes to a person and stops nobody else's."""
+        try:
+            self.context.channel(group[0].reminder.channel)  # refuses one that is not configured
+            request = compose(self.context, group, now=self.now)
+        except QidaError as error:
+            log.exception("reminder.not_composed", extra={"reminder_id": group[0].reminder.id})
+            reason = f"not_composed: {error.text.en[:80]}"
+        else:
+            if request.to:
+                return request
+            reason = "no_address"
+        for due in group:
+            self._end(due, ReminderState.NEEDS_PERSON, reason)
+        open_call_task(self.session, group[0].deadline, reason=reason, now=self.now,
+                       reminder=group[0].reminder)  # fmt: skip
+        return None
+
+    def _within_limits(
+        self, ready: Sequence[tuple[list[Due], SendRequest]]
+    ) -> list[tuple[list[Due], SendRequest]]:
+        """Leave out who refused messages, and let wait what an address has had too many of."""
+        keys = self.context.keys  # address keys without a centre: caps and refusals hold for all
+        addresses = {keys.index(request.to, centre_id="") for _, request in ready}
+        refused = opted_out(self.session, addresses)
+        history = sent_since(self.session, addresses, self.now - WINDOW)
+        allowed = []
+        for group, request in ready:
+            address = keys.index(request.to, centre_id="")
+            leader = group[0]
+            if {(address, None), (address, leader.case.centre_id)} & refused:
+                self._climb(group, "opted_out")
+                continue
+            sent = history.setdefault(address, [])
+            is_lapse = leader.deadline.kind == "lapse"
+            mine = Sent(keys.digest(request.text), self.now, is_lapse=is_lapse)
+            is_sms = leader.reminder.channel == "sms"
+            until = wait_for_room(sent, mine) if is_sms else None
+            if until is None:
+                sent.append(mine)
+                allowed.append((group, request))
+            else:
+                self._wait(group, later(until))
+        return allowed
+
+    def _climb(self, group: Sequence[Due], why: str) -> None:
+        for due in group:
+            self._end(due, ReminderState.UNDELIVERED, why)
+            climb(self.session, due.case, due.deadline, due.reminder, why=why, now=self.now)
+
+    def _wait(self, group: Sequence[Due], until: datetime) -> None:
+        """A capped message waits; past its use it becomes a call (RULES.md, "When to remind")."""
+        for due in group:
+            if until < due.reminder.useless_after_at:
+                due.reminder.due_at = until
+                due.reminder.reason = "capped: too many messages to this address in 24 hours"
+                self.counts["capped"] += 1
+            else:
+                self._end(due, ReminderState.NEEDS_PERSON, "capped past its use")
+                open_call_task(self.session, due.deadline, reason="capped", now=self.now,
+                               reminder=due.reminder)  # fmt: skip
+
+    def _prepared(self, group: Sequence[Due], request: SendRequest) -> Prepared | None:
+        channel = self.context.channel(group[0].reminder.channel)
+        try:
+            return channel.prepare(request)
+        except Unsendable as refusal:
+            self._climb(group, f"unsendable:{refusal.code}")
+            return None
+
+    def _taken(
+        self, messages: Sequence[tuple[Sequence[Due], SendRequest, Prepared]]
+    ) -> list[Claimed]:
+        """Claim by compare-and-set and write the attempts."""
+        self.session.flush()
+        claims = {
+            due.reminder.id: None if due is group[0] else group[0].reminder.id
+            for group, _, _ in messages
+            for due in group
+        }
+        lease = self.now + LEASE
+        won = claim(self.session, claims, owner=self.owner, lease_until=lease, now=self.now)
+        claimed = [
+            Claimed(self._attempt(group[0], prepared, lease), prepared, group[0].deadline.act_by_at)
+            for group, _, prepared in messages
+            if group[0].reminder.id in won
+        ]
+        for group, _, _ in messages:
+            if group[0].reminder.id in won:
+                _note_told(group)
+        insert_attempts(self.session, [one.attempt.model_dump() for one in claimed])
+        return claimed
+
+    def _attempt(self, leader: Due, prepared: Prepared, lease: datetime) -> AttemptRow:
+        reminder, request, keys = leader.reminder, prepared.request, self.context.keys
+        attempt_id, centre = new_id(self.now), reminder.centre_id
+
+        def seal(value: str, column: str) -> bytes:
+            return keys.seal(
+                value, table="attempt", column=column, row_id=attempt_id, centre_id=centre
+            )
+
+        channel = self.context.channel(reminder.channel)
+        return AttemptRow(
+            id=attempt_id,
+            centre_id=centre,
+            case_id=reminder.case_id,
+            reminder_id=reminder.id,
+            number=reminder.attempts + 1,
+            ref=secrets.token_hex(16),
+            channel_name=channel.name,
+            kind=channel.kind,
+            state=AttemptState.SUBMITTING,
+            owner=self.owner,
+            lease_until_at=lease,
+            address_sealed=seal(request.to, "address_sealed"),
+            address_index=keys.index(request.to, centre_id=""),
+            body_sealed=seal(request.text, "body_sealed"),
+            body_hash=keys.digest(request.text),
+            template=request.template,
+            parts=prepared.parts,
+            provider_id=None,
+            provider_status="",
+            code="",
+            started_at=self.now,
+            finished_at=None,
+            misses=0,
+            polls=0,
+            next_check_at=None,
+            simulated=self.context.simulated,
+        )
+
+
+def _led(group: Sequence[Due]) -> list[Due]:
+    """The group with its leader first: the dated rule, the nearest end, the latest step of it.
+
+    Of several steps of one deadline only the first here has anything to say, so the news that a
+    date moved comes before its other steps; those ride along.
+    """
+    nearest: dict[str, datetime] = {}
+    for due in group:
+        useless_at = due.reminder.useless_after_at
+        nearest[due.deadline.id] = min(nearest.get(due.deadline.id, useless_at), useless_at)
+    return sorted(
+        group,
+        key=lambda due: (
+            due.reminder.priority,
+            nearest[due.deadline.id],
+            due.deadline.id,
+            due.reminder.step != "moved",
+            -due.reminder.due_at.timestamp(),
+        ),
+    )
+
+
+def _note_told(group: Sequence[Due]) -> None:
+    """Remember which date each deadline is about to announce: if it moves, people are told.
+
+    Here and not with the answer: the text holds the date of this moment, and a date that moves
+    while the message is on its way must find what was announced.
+    """
+    for due in group:
+        if due.reminder.recipient == "citizen" and due.reminder.step != "lapsed":
+            due.deadline.told = deadline_of(due.deadline).told
