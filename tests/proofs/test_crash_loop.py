@@ -1,0 +1,42 @@
+"""The crash loop, small: green as it is, red with a planted bug, and every point met."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proofs.plants import PLANTS, replace
+
+ROOT = Path(__file__).parents[2]
+
+
+def prove(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "proofs", *arguments, "--at", "after_submit", "--kills", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_worker_killed_after_submitting_loses_nothing_and_repeats_nothing() -> None:
+    done = prove("--clean")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("crash: 2 kills")
+    assert "0 lost, 0 twice, 0 wrong" in done.stdout
+
+
+@pytest.mark.parametrize("plant", ["send_before_record", "resend_if_unsure"])
+def test_the_same_kills_with_a_planted_bug_send_twice(plant: str) -> None:
+    done = prove("--plant", plant)
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert " 0 twice" not in done.stdout.splitlines()[0]
+
+
+def test_a_plant_in_a_name_that_is_gone_is_an_error() -> None:
+    with pytest.raises(AttributeError, match="has no rescue_all"):
+        replace(sys.modules["proofs.plants"], "rescue_all", PLANTS)
