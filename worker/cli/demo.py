@@ -28,7 +28,7 @@ _VISITS = (("S-101", "reported_in_writing", timedelta(days=1, hours=1, minutes=3
 """What citizens of the demo do, counted from its start: someone goes to the counter in time."""
 
 _AT_LEAST = timedelta(days=3, hours=12)
-_PROMISED = ("delivered", "call_task", "settled", "lapsed")
+_PROMISED = ("delivered", "undelivered", "call_task", "settled", "lapsed")
 
 _WORDS = {
     "accepted": "已交运营商 accepted",
@@ -41,6 +41,7 @@ _WORDS = {
     "expired": "已过时 expired",
     "settled": "按时办结 settled in time",
     "lapsed": "逾期 lapsed",
+    "call_task": "电话任务 call tasks",
 }
 _QUIET = ("planned", "submitting", "open", "cancelled", "superseded")
 

@@ -34,6 +34,9 @@ from worker.store.tables import AttemptRow
 
 log = logging.getLogger(__name__)
 
+CAPPED = "capped"
+"""How the reason of a reminder begins that waits for room at its number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -157,9 +160,16 @@ class Desk:
             if until is None:
                 sent.append(mine)
                 allowed.append((group, request))
+                self._let_go(group)
             else:
                 self._wait(group, later(until))
         return allowed
+
+    @staticmethod
+    def _let_go(group: Sequence[Due]) -> None:
+        for due in group:
+            if due.reminder.reason.startswith(CAPPED):
+                due.reminder.reason = ""
 
     def _climb(self, group: Sequence[Due], why: str) -> None:
         for due in group:
@@ -171,7 +181,7 @@ class Desk:
         for due in group:
             if until < due.reminder.useless_after_at:
                 due.reminder.due_at = until
-                due.reminder.reason = "capped: too many messages to this address in 24 hours"
+                due.reminder.reason = f"{CAPPED}: too many messages to this address in 24 hours"
                 self.counts["capped"] += 1
             else:
                 self._end(due, ReminderState.NEEDS_PERSON, "capped past its use")
