@@ -184,6 +184,7 @@ def upgrade_database(settings: Settings) -> None:
 def _make_var(var: Path) -> None:
     try:
         var.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (var / "inbox").mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise Unavailable(
             f"无法建立目录 {var}（{error.strerror}）；请检查 QIDA_HOME 的权限",

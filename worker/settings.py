@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from worker.domain.errors import Fault, Misconfigured, Text
 
 PREFIX = "QIDA_"
-_OURS_BUT_NOT_SETTINGS = frozenset({"QIDA_CRASH_AT", "QIDA_TEST_DATABASE_URL"})
+_OURS_BUT_NOT_SETTINGS = frozenset({"QIDA_CRASH_AT", "QIDA_LONG_TESTS", "QIDA_TEST_DATABASE_URL"})
 
 
 class Settings(BaseModel):
@@ -18,16 +18,31 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    home: Path = Field(description="Folder that holds config/, templates/ and var/")
-    database_url: str = Field("", description="sqlite:///... or postgresql://...; default var/")
-    key_ring: Path | None = Field(None, description="Key ring file; default var/keys.json")
+    home: Path = Field(
+        description="Folder of config/, templates/ and var/; default: the current one if it has "
+        "config/, else ~/.local/share/qida"
+    )
+    database_url: str = Field(
+        "", description="sqlite:///FILE or postgresql://USER@HOST/NAME; default: SQLite under var/"
+    )
+    key_ring: Path | None = Field(
+        None, description="Key file that seals personal data; default: var/keys.json"
+    )
     public_url: str = Field("", description="Public base address, for status callbacks")
-    sms: Literal["sandbox"] | None = Field(None, description="SMS provider")
-    email: Literal["sandbox"] | None = Field(None, description="E-mail provider")
+    sms: Literal["sandbox"] | None = Field(
+        None, description="SMS provider: sandbox. No default: nothing is sent unmeant"
+    )
+    email: Literal["sandbox"] | None = Field(
+        None, description="E-mail provider: sandbox. No default"
+    )
     send_threads: int = Field(16, ge=1, le=100, description="Messages on the wire at once")
     send_batch: int = Field(50, ge=1, le=500, description="Reminders claimed in one transaction")
-    log: Literal["json", "plain"] = Field("json", description="Form of the log on stderr")
-    lang: Literal["zh", "en", "both"] = Field("both", description="Language of messages")
+    log: Literal["json", "plain"] = Field(
+        "json", description="Form of the log on stderr: json or plain"
+    )
+    lang: Literal["zh", "en", "both"] = Field(
+        "both", description="Language of what commands say: zh, en or both"
+    )
 
     @property
     def var(self) -> Path:

@@ -146,6 +146,9 @@ def test_faults_beyond_the_listed_ones_are_counted() -> None:
     for row in range(MOST_LISTED + 3):
         report.blame([Fault(f"cases.csv, row {row + 2}", _WRONG, _WRONG)])
 
+    rest = report.rest()
+    assert rest is not None
+    assert rest.en.startswith("3 more rows")
     assert len(report.faults) == MOST_LISTED
     assert report.bad == MOST_LISTED + 3
 

@@ -82,6 +82,20 @@ def test_the_errors_of_a_file_lie_beside_it_and_the_good_rows_are_in(office: Off
     assert rows[2].startswith("A-2,")
 
 
+def test_the_list_of_errors_may_be_mended_and_put_back(office: Office) -> None:
+    lying(office.roster(BAD, GOOD, name="var/inbox/cases.csv"))
+    tick(office)
+    listed = done(office)["cases.csv.errors.csv"].read_text("utf-8-sig")
+
+    mended = office.home / "var" / "inbox" / "mended.csv"
+    mended.write_text(listed.replace("10000000003 / 10000000004", "10000000003"), "utf-8-sig")
+    lying(mended)
+    counts = tick(office)
+
+    assert counts == {"files": 1, "new": 1, "events": 1, "planned": 5}
+    assert [case["reference"] for case in office.cases()] == ["A-2", "B-1"]
+
+
 def test_a_file_nobody_can_read_is_put_away_with_its_reason(office: Office) -> None:
     path = office.home / "var" / "inbox" / "cases.xlsx"
     path.parent.mkdir()

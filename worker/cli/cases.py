@@ -67,6 +67,8 @@ def enrol(
         )
     _say_notes(report)
     list_faults(report.faults)
+    if rest := report.rest():
+        say(rest)
     if report.faults and all_or_nothing:
         say(Text("有错误，一行也没有写入", "there are faults: nothing was written"))
     _report(report, dry_run=dry_run, as_data=as_data)
@@ -166,9 +168,13 @@ def _case_id(runtime: "Runtime", reference: str, centre: str | None) -> str:
 def event(
     reference: Annotated[str, typer.Argument(metavar="REF")],
     name: Annotated[str | None, typer.Argument(metavar="EVENT")] = None,
-    at: Annotated[str | None, typer.Option("--at", metavar="ISO")] = None,
-    void: Annotated[str | None, typer.Option("--void", metavar="ID")] = None,
-    reason: Annotated[str, typer.Option("--reason")] = "",
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="ISO", help="When it happened, with an offset.")
+    ] = None,
+    void: Annotated[
+        str | None, typer.Option("--void", metavar="ID", help="Take back this event instead.")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why it is taken back.")] = "",
     centre: Centre = None,
     now: Now = None,
 ) -> None:

@@ -20,7 +20,7 @@ from worker.store.cases import CaseFile, case_files, case_ids, contact, lock_cas
 from worker.store.database import Session, new_id
 from worker.store.tables import CaseEventRow, CaseRow
 
-MOST_LISTED = 100_000
+MOST_LISTED = 20_000
 _CASE_MEND = Text("请更正该行后重新导入；其余行不受影响", "mend this row and enrol the file again")
 
 CaseKey = tuple[str, str]
@@ -53,6 +53,15 @@ class Enrolment:
     def bad(self) -> int:
         """How many rows have a fault."""
         return len(by_row(self.faults)) + self.unlisted
+
+    def rest(self) -> Text | None:
+        """What to say of faults that are not listed, if there are any."""
+        if not self.unlisted:
+            return None
+        return Text(
+            f"另有 {self.unlisted} 行有误，未一一列出；请改好以上各行后重新导入",
+            f"{self.unlisted} more rows are wrong and not listed; mend these and enrol again",
+        )
 
     def blame(self, faults: Iterable[Fault]) -> None:
         """Report faults; beyond MOST_LISTED they are only counted, for they are kept in memory."""

@@ -87,7 +87,7 @@ def _enrol(context: Context, path: Path, errors_in: Path, now: datetime) -> Coun
     except QidaError as error:
         report = Enrolment(faults=[Fault(path.name, error.text, _MEND)])
     if report.faults:
-        _write_errors(path, report.faults, errors_in, now)
+        _write_errors(path, report, errors_in, now)
     counts = Counter(
         files=1, new=report.new, changed=report.changed, events=report.events,
         planned=report.planned, bad_rows=report.bad,
@@ -99,16 +99,16 @@ def _enrol(context: Context, path: Path, errors_in: Path, now: datetime) -> Coun
 _MEND = Text("请更正后重新放入", "mend it and put it in again")
 
 
-def _write_errors(path: Path, faults: list[Fault], folder: Path, now: datetime) -> None:
+def _write_errors(path: Path, report: Enrolment, folder: Path, now: datetime) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stem = f"{now:%Y%m%dT%H%M%S}-{path.name}"
-    listed = "\n".join(
-        f"{fault.in_language('zh')}\n  {fault.in_language('en')}" for fault in faults
-    )
-    (folder / f"{stem}.errors.txt").write_text(listed + "\n", "utf-8")
+    listed = [f"{one.in_language('zh')}\n  {one.in_language('en')}\n" for one in report.faults]
+    if rest := report.rest():
+        listed.append(f"{rest.zh}\n  {rest.en}\n")
+    (folder / f"{stem}.errors.txt").write_text("".join(listed), "utf-8")
     if path.suffix.lower() in (".csv", ".xlsx"):
         try:
-            write_errors(path, by_row(faults), folder / f"{stem}.errors.csv")
+            write_errors(path, by_row(report.faults), folder / f"{stem}.errors.csv")
         except QidaError as error:
             log.warning("errors.not_listed", extra={"place": path.name, "reason": error.text.en})
 
