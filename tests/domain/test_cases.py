@@ -262,7 +262,14 @@ JOINED = "scheme_joined 09-10T10:00"
         (f"{JOINED}\npapers_handed_in 09-28T10:00", "10-01 settled, 11-01 lapsed, 12-01 open"),
         (f"{JOINED}\npapers_handed_in 10-01T10:00", "10-01 settled, 11-01 lapsed, 12-01 open"),
         (f"{JOINED}\npapers_handed_in 10-02T00:00", "10-01 lapsed, 11-01 settled, 12-01 open"),
-        (f"{JOINED}\npapers_handed_in 11-20T10:00", "10-01 lapsed, 11-01 lapsed, 12-01 settled"),
+        (
+            f"{JOINED}\npapers_handed_in 11-20T10:00",  # done for this month, asked for the next
+            "10-01 lapsed, 11-01 lapsed, 12-01 settled, 01-01 open",
+        ),
+        (
+            f"{JOINED}\npapers_handed_in 11-20T10:00\nscheme_left 11-21T10:00",
+            "10-01 lapsed, 11-01 lapsed, 12-01 settled",
+        ),
         (f"{JOINED}\nscheme_left 10-15T10:00", "10-01 lapsed, 11-01 cancelled"),
         (
             f"{JOINED}\nscheme_left 10-15T10:00\npapers_handed_in 10-20T10:00",
@@ -287,6 +294,19 @@ def test_each_month_of_a_recurring_rule_is_settled_on_its_own(
     found = work_out("employer", events(told), NOW, calendar, office)
 
     assert months(found) == expected
+
+
+def test_two_reports_of_one_day_without_a_time_are_one_start(
+    calendar: WorkingCalendar, office: Office
+) -> None:
+    day = at("2026-11-20T00:00")
+    told = [Event(name, day, True) for name in ("reported_in_writing", "reported_by_phone")]
+
+    found = deadlines_of(
+        PROCEDURES["nanjing-social-card"], told, terms_of, calendar, office, at(NOW)
+    )
+
+    assert states(found) == "replacement open"
 
 
 def test_a_month_is_the_same_deadline_on_whichever_day_it_is_worked_out(

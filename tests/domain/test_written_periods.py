@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.catalogue import OF_A_BANK, RULES
+from worker.domain.calendar import CHINA, OutsideCalendar, WorkingCalendar
 from worker.domain.centres import Bank, Centre, RuleOverride
 from worker.domain.deadlines import terms_of
 from worker.domain.errors import BadData
@@ -23,6 +25,7 @@ from worker.domain.periods import (
     WorkingDays,
     Years,
     as_mapping,
+    end_of,
     parse_period,
 )
 
@@ -69,7 +72,9 @@ def test_what_is_left_out_takes_its_default(written: Mapping[str, object], perio
         ({"working_days": 1001}, "from 1 to 1000"),
         ({"monthly_on": 32}, "from 1 to 31"),
         ({"days": 3, "roll": "back"}, "not 'back'"),
+        ({"days": 3, "roll": {}}, "not {}"),
         ({"hours": 3, "reading": "pause"}, "pause_rest_days"),
+        ({"hours": 3, "reading": []}, r"not \[\]"),
         ({"working_days": 3, "roll": "forward"}, r"unknown keys \['roll'\]"),
         ({"days": 3, "start_counted": "no"}, "true or false, not 'no'"),
         ({"days": 3, "rol": "forward"}, r"unknown keys \['rol'\]"),
@@ -80,6 +85,22 @@ def test_a_period_no_rule_can_mean_is_refused_with_what_would_do(
 ) -> None:
     with pytest.raises(InvalidPeriod, match=told):
         parse_period(written)
+
+
+@pytest.mark.parametrize(
+    ("period", "start"),
+    [
+        (Years(5), datetime(9998, 1, 1, tzinfo=CHINA)),
+        (MonthlyOn(1), datetime(9999, 12, 31, tzinfo=CHINA)),
+        (Days(1, Roll.NONE), datetime(9999, 12, 30, tzinfo=CHINA)),
+        (Hours(72, Reading.PLAIN), datetime(9999, 12, 30, tzinfo=CHINA)),
+    ],
+)
+def test_a_period_beyond_the_last_year_of_dates_is_refused(
+    period: Period, start: datetime, calendar: WorkingCalendar
+) -> None:
+    with pytest.raises(OutsideCalendar, match="outside the calendar"):
+        end_of(period, start, calendar)
 
 
 OF_BANK = replace(

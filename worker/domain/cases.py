@@ -150,13 +150,22 @@ def deadlines_of(
     history = _History(procedure, in_order(events), calendar, office, now)
     found: list[CaseDeadline] = []
     for rule in procedure.rules:
-        starts = [event for event in history.events if event.name in rule.starts_on]
+        starts = _starts(rule, history.events)
         for start, again in zip_longest(starts, starts[1:]):
             if rule.kind is RuleKind.RECURRING:
                 found += history.occurrences(rule, terms_of(rule), start, again)
             else:
                 found.append(history.judged(rule, terms_of(rule), start, again))
     return found
+
+
+def _starts(rule: Rule, ordered: Sequence[Event]) -> list[Event]:
+    """What starts the rule, one event an instant: two bare dates of one day are one start."""
+    starts: dict[datetime, Event] = {}
+    for event in ordered:
+        if event.name in rule.starts_on:
+            starts.setdefault(event.occurred_at, event)
+    return list(starts.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +203,7 @@ class _History:
     def occurrences(
         self, rule: Rule, terms: Terms, start: Event, again: Event | None
     ) -> list[CaseDeadline]:
-        """The recent occurrences of a recurring rule and the next one, each settled on its own.
+        """The recent occurrences of a recurring rule up to the next open one, each on its own.
 
         Counted through from the start, so that an occurrence is the same one whenever asked.
         """
@@ -205,10 +214,10 @@ class _History:
             due = deadline(terms, begins, self.calendar, self.office)
             if due.ends_at is None or due.last_date is None:
                 return found
+            state, at = self._state_of_occurrence(rule, begins, due.ends_at, stop)
             if due.ends_at > self.now - _RECURRENCE_KEPT:
-                state, at = self._state_of_occurrence(rule, begins, due.ends_at, stop)
                 found.append(CaseDeadline(rule, due, state, due.last_date.isoformat(), at))
-            if due.ends_at > self.now or (stop is not None and due.ends_at > stop[0]):
+            if state is DeadlineState.OPEN or (stop is not None and due.ends_at > stop[0]):
                 return found
             begins = due.ends_at
 

@@ -273,12 +273,13 @@ def next_find_at(started_at: datetime, misses: int, act_by: datetime | None) -> 
     """When to look an uncertain attempt up again after `misses` complete empty look-ups.
 
     None when the look-ups are used up. A near `act_by` pulls the last ones forward (promise 3),
-    never before the first minute: providers answer or give up within 30 s.
+    never before the first minute: providers answer or give up within 30 s. One already past when
+    the attempt began hurries nothing: a message that a report has lapsed has no last minute.
     """
     if misses >= len(FINDS_AFTER):
         return None
     due_at = started_at + FINDS_AFTER[misses]
-    if act_by is None or due_at < act_by:
+    if act_by is None or act_by <= started_at or due_at < act_by:
         return due_at
     return max(started_at + FINDS_AFTER[0], act_by - timedelta(minutes=5))
 

@@ -103,6 +103,13 @@ def end_of(period: Period, start: datetime, calendar: WorkingCalendar) -> Period
     """When `period`, begun at `start`, ends. Raises NaiveInstant, OutsideCalendar."""
     if start.tzinfo is not CHINA:
         start = in_china(start)
+    try:
+        return _end_of(period, start, calendar)
+    except (OverflowError, ValueError):  # dates themselves end with the year 9999
+        raise OutsideCalendar(start.date(), calendar.first, calendar.last) from None
+
+
+def _end_of(period: Period, start: datetime, calendar: WorkingCalendar) -> PeriodEnd:
     match period:
         case WorkingDays():
             return _end_of_working_days(period, start, calendar)
@@ -356,7 +363,7 @@ def _flag(mapping: Mapping[str, object], key: str) -> bool:
 
 def _roll(mapping: Mapping[str, object], default: Roll, allowed: set[Roll]) -> Roll:
     value = mapping.get("roll", default)
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         names = sorted(allowed)
         raise InvalidPeriod(
             f"roll 须为 {names} 之一，现为 {value!r}", f"roll is one of {names}, not {value!r}"
@@ -366,7 +373,7 @@ def _roll(mapping: Mapping[str, object], default: Roll, allowed: set[Roll]) -> R
 
 def _reading(mapping: Mapping[str, object]) -> Reading:
     value = mapping.get("reading", Reading.PLAIN)  # art. 201: hours run from the moment
-    if value not in set(Reading):
+    if not isinstance(value, str) or value not in set(Reading):
         names = [str(reading) for reading in Reading]
         raise InvalidPeriod(
             f"reading 须为 {names} 之一，现为 {value!r}",
