@@ -36,8 +36,15 @@ class FixedClock:
 
 
 def monotonic() -> float:
-    """Seconds that never jump, for measuring spans (leases, job runs)."""
-    return time.monotonic()
+    """Seconds that never jump, for measuring spans (leases, job runs).
+
+    Time a sleeping machine spends counts where the system can tell (Linux: CLOCK_BOOTTIME): a
+    lease runs out during it.
+    """
+    return time.clock_gettime(_NEVER_JUMPS)
+
+
+_NEVER_JUMPS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def pause(seconds: float) -> None:

@@ -117,8 +117,8 @@ def open_runtime(settings: Settings, clock: Clock) -> Iterator[Runtime]:
     key, or a database of another stamp; Unavailable where the database is out of reach.
     """
     knowledge = require_knowledge(settings.home)
-    channels = _channels(settings)
     _make_var(settings.var)
+    channels = _channels(settings)
     db = Database.open(settings.database)
     try:
         simulated = all(channel.name == "sandbox" for channel in channels.values())

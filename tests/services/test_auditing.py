@@ -8,11 +8,14 @@ import pytest
 from tests.services.desk import (
     APPLIED,
     NO_RECEIPT,
+    REJECTED,
     Desk,
     Provider,
     both_engines,
 )
-from worker.domain.delivery import Accepted, AttemptState, Receipt, Uncertain
+from worker.domain.delivery import Accepted, AttemptState, NotSent, Receipt, Uncertain
+from worker.services.enrolment import void_event
+from worker.store.cases import case_files
 from worker.store.tables import ReminderRow
 
 LAST_STEP = "2026-11-25T14:00"
@@ -102,10 +105,10 @@ def test_an_unconfirmed_message_is_no_proof_that_anyone_heard(desk: Desk) -> Non
 
     for hours in (1, 11, 12, 48):
         desk.after(hours=hours).poll()
-    counts = desk.at("2026-11-25T10:00").audit()
+    desk.at("2026-11-25T10:00").audit()
 
     assert desk.reminder().state == "unconfirmed"
-    assert counts == {"called": 1}
+    assert desk.reasons() == ["not_reached:no_receipt"]
 
 
 def test_a_mail_reaches_after_four_hours_without_a_bounce(desk: Desk) -> None:
@@ -218,3 +221,34 @@ def nothing_more_to_come(desk: Desk, but: str = "") -> None:
     with desk.context.db.transaction() as session:
         for reminder_id in planned:
             session.get_one(ReminderRow, reminder_id).state = "cancelled"
+
+
+def test_messages_tried_in_vain_are_no_hope_on_the_last_afternoon(desk: Desk) -> None:
+    desk.enrol()
+    desk.through(Provider(NotSent("no route")))
+    desk.send()
+    in_the_morning = desk.at("2026-11-25T09:30").audit()
+    for time in ("2026-11-25T14:05", "2026-11-25T14:40"):
+        desk.at(time).send()
+
+    counts = desk.at("2026-11-25T14:45").audit()
+
+    assert in_the_morning == {}
+    assert counts == {"called": 1}
+
+
+def test_an_event_taken_back_puts_the_lapse_at_risk_again(desk: Desk) -> None:
+    desk.enrol(phone=REJECTED)
+    desk.send()
+    nothing_more_to_come(desk)
+    desk.record("reported_in_writing")
+    case = desk.reminder().case_id
+    with desk.context.db.reading() as session:
+        event = next(row for row in case_files(session, [case])[case].events
+                     if row.event == "reported_in_writing")  # fmt: skip
+
+    void_event(desk.context, event.id, "typed in error", case_id=case, actor="x", now=desk.now)
+    nothing_more_to_come(desk)
+    desk.audit()
+
+    assert [task.state for task in desk.calls()].count("open") == 1

@@ -5,6 +5,7 @@ import pytest
 from tests.services.desk import (
     APPLIED,
     DELIVERED,
+    NO_RECEIPT,
     REJECTED,
     SECOND,
     UNDELIVERED,
@@ -24,6 +25,7 @@ from worker.domain.delivery import (
 )
 
 MAIL = "someone@example.com"
+from worker.store.tables import ReminderRow
 
 
 def told_as_undelivered(desk: Desk) -> None:
@@ -277,3 +279,20 @@ def test_an_uncertain_message_does_not_climb_while_it_may_still_arrive(desk: Des
     desk.send()
 
     assert {row.channel for row in desk.reminders()} == {"sms"}
+
+
+def test_silence_near_the_deadline_takes_the_next_means_once(desk: Desk) -> None:
+    desk.enrol(phone=NO_RECEIPT, email="someone@example.com")
+    desk.at("2026-11-25T14:00").send()
+
+    once = len(_mails(desk.after(minutes=6)))
+    for _ in range(3):
+        desk.after(minutes=6).poll()
+
+    assert once == 0
+    assert {row.reason for row in _mails(desk)} == {"ladder:no_receipt"}
+    assert len({(row.step, row.channel) for row in _mails(desk)}) == len(_mails(desk))
+
+
+def _mails(desk: Desk) -> list[ReminderRow]:
+    return [row for row in desk.reminders() if row.channel == "email"]

@@ -197,8 +197,11 @@ def test_the_night_is_never_overridden_not_even_by_what_was_held_up(
     desk.at(time).send()
     nobody_woken = office.ledger() == []
     desk.at("2026-11-21T07:00").send()
+    no_longer_fresh = office.ledger() == []
+    desk.at("2026-11-21T09:00").send()
 
     assert nobody_woken
+    assert no_longer_fresh
     assert len(office.ledger()) == 1
 
 

@@ -75,7 +75,7 @@ def test_no_name_number_or_text_is_ever_logged_or_kept_in_the_clear(
                 for path in (home / "var").rglob("*") if path.is_file()]  # fmt: skip
 
     said = log.getvalue()
-    assert said.count("attempt.submitted") > len(PHONES)
+    assert said.count("reminder.submitted") > len(PHONES)
     assert "job.failed" in said
     assert [word for word in (*SEALED, LAST4) if word in said] == []
     assert [word for word in SEALED if any(word in text for text in kept)] == []

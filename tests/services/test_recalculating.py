@@ -580,3 +580,20 @@ def test_a_closure_of_the_office_moves_what_people_were_told(desk: Desk) -> None
     assert (told - moved.act_by_at).days == 1
     assert moved.centre_version == "another"
     assert desk.reminder("moved").state == "planned"
+
+
+def test_a_closure_counts_although_another_centre_has_the_same_hours(desk: Desk) -> None:
+    centre = desk.context.centres["demo"]
+    desk.enrol()
+    shut = Closure(date(2026, 11, 25), date(2026, 11, 25))
+    changed = replace(centre, closures=(shut,), version="another")
+    twin = replace(centre, id="twin")
+
+    desk.context = replace(
+        desk.context, centres={"demo": changed, "twin": twin}, _offices={}, _terms={}
+    )
+    desk.recalculate()
+
+    act_by = desk.deadlines()["lapse"].act_by_at
+    assert act_by is not None
+    assert act_by.date() == date(2026, 11, 24)

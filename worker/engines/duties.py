@@ -77,19 +77,20 @@ class Duties:
         files = _signature(home)
         if files == self._files:
             return {}
-        self._files = files
         in_force = Knowledge(
             context.rulebook, context.centres, context.calendars, context.templates
         )
         try:
             knowledge, faults = load_knowledge(home, in_force)
         except QidaError as error:
+            self._files = files
             log.exception("config.refused", extra={"reason": error.text.en})
             return {"faults": 1}
         for fault in faults:
             log.error("config.fault", extra={"place": fault.place, "reason": str(fault.message)})
         know_centres(context.db, knowledge.centres, now)
         self.context = refresh(context, knowledge)
+        self._files = files  # last: a database that was busy is no reason to forget the change
         return {"reloaded": 1, "faults": len(faults)}
 
 

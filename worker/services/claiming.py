@@ -23,11 +23,12 @@ from worker.domain.delivery import (
 )
 from worker.domain.errors import QidaError
 from worker.domain.limits import WINDOW, Sent, wait_for_room
-from worker.domain.reminders import later, within_allowed_hours, within_urgent_hours
+from worker.domain.reminders import Hours, hours_at, later
 from worker.services.context import Context
 from worker.services.ladder import climb, open_call_task
 from worker.services.messages import compose, deadline_of
 from worker.store.attempts import insert_attempts, opted_out, sent_since
+from worker.store.cases import reminders_of_deadline
 from worker.store.database import Session, new_id
 from worker.store.reminders import Due, claim, pick_due
 from worker.store.tables import AttemptRow
@@ -54,11 +55,11 @@ def claim_due(
 
     `counts` takes up what was ended instead: expired, capped, for a person.
     """
-    if not within_urgent_hours(now):
+    hours = hours_at(now)
+    if hours is Hours.NIGHT:
         return [], False
     with context.db.transaction() as session:
-        urgent_only = not within_allowed_hours(now)
-        picked = pick_due(session, now, context.send_batch, urgent_only=urgent_only)
+        picked = pick_due(session, now, context.send_batch, hours)
         crash_point("in_claim")
         desk = Desk(session, context, owner, now, counts)
         return desk.claim(picked), bool(picked)
@@ -77,8 +78,7 @@ class Desk:
     def claim(self, picked: Sequence[Due]) -> list[Claimed]:
         wanted = [due for due in picked if self._is_wanted(due)]
         groups = [_led(group) for group in self._by_recipient(wanted)]
-        ready = [(group, request) for group in groups
-                 if (request := self._composed(group)) is not None]  # fmt: skip
+        ready = [message for group in groups for message in self._composed(group)]
         allowed = self._within_limits(ready)
         return self._taken([(group, request, one) for group, request in allowed
                             if (one := self._prepared(group, request)) is not None])  # fmt: skip
@@ -107,11 +107,18 @@ class Desk:
             return False
         if reminder.useless_after_at <= self.now:
             self._end(due, ReminderState.EXPIRED, "too_late")
-            if deadline.kind == "lapse" and reminder.step != "lapsed":
+            if deadline.kind == "lapse" and reminder.step != "lapsed" and not self._reached(due):
                 open_call_task(self.session, deadline, reason="too_late_to_write", now=self.now,
                                reminder=reminder)  # fmt: skip
             return False
         return True
+
+    def _reached(self, due: Due) -> bool:
+        """Whether a message of the plan in force was delivered: the person knows."""
+        return any(
+            row.state == ReminderState.DELIVERED and row.plan_version == due.reminder.plan_version
+            for row in reminders_of_deadline(self.session, due.deadline.id)
+        )
 
     def _end(self, due: Due, state: ReminderState, reason: str) -> None:
         due.reminder.state = state
@@ -119,23 +126,32 @@ class Desk:
         due.reminder.updated_at = self.now
         self.counts[str(state)] += 1
 
-    def _composed(self, group: Sequence[Due]) -> SendRequest | None:
-        """The message; one that cannot be written goes to a person and stops nobody else's."""
+    def _composed(self, group: list[Due]) -> list[tuple[list[Due], SendRequest]]:
+        """The message of a group. Where it cannot be written each reminder is tried alone, so
+        that one fault takes nobody else's message with it; what is left goes to a person."""
+        kind = group[0].reminder.channel
+        if not any(channel.kind == kind for channel in self.context.channels.values()):
+            self._climb(group, f"no_{kind}_channel")
+            return []
         try:
-            self.context.channel(group[0].reminder.channel)  # refuses one that is not configured
             request = compose(self.context, group, now=self.now)
-        except QidaError as error:
+        except Exception as error:
+            if len(group) > 1:
+                return [message for due in group for message in self._composed([due])]
             log.exception("reminder.not_composed", extra={"reminder_id": group[0].reminder.id})
-            reason = f"not_composed: {error.text.en[:80]}"
-        else:
-            if request.to:
-                return request
-            reason = "no_address"
+            said = error.text.en[:80] if isinstance(error, QidaError) else type(error).__name__
+            self._for_a_person(group, f"not_composed: {said}")
+            return []
+        if not request.to:
+            self._for_a_person(group, "no_address")
+            return []
+        return [(group, request)]
+
+    def _for_a_person(self, group: Sequence[Due], reason: str) -> None:
         for due in group:
             self._end(due, ReminderState.NEEDS_PERSON, reason)
-        open_call_task(self.session, group[0].deadline, reason=reason, now=self.now,
-                       reminder=group[0].reminder)  # fmt: skip
-        return None
+            open_call_task(self.session, due.deadline, reason=reason, now=self.now,
+                           reminder=due.reminder)  # fmt: skip
 
     def _within_limits(
         self, ready: Sequence[tuple[list[Due], SendRequest]]

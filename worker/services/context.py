@@ -69,8 +69,14 @@ class Context:
         raise BadData(f"没有配置 {kind} 渠道", f"no {kind} channel is configured")
 
     def calendar(self, centre_id: str) -> WorkingCalendar:
-        """The calendar of the centre's region."""
-        return self.calendars[self.centre(centre_id).region]
+        """The calendar of the centre's region. Raises BadData where it is not in force."""
+        region = self.centre(centre_id).region
+        if region not in self.calendars:
+            raise BadData(
+                f"地区 {region} 的日历尚未生效；请先更正 config/calendar 中的错误",
+                f"no calendar of {region} is in force; mend the faults in config/calendar first",
+            )
+        return self.calendars[region]
 
     def office(self, centre_id: str) -> Office:
         """The centre's counter, by its calendar."""

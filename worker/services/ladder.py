@@ -36,7 +36,7 @@ def climb(
         if address is not None and (recipient, channel) not in used and _helps(reminder, now):
             session.add(_rung(reminder, recipient, channel, why, now))
             return
-    if reminder.state != ReminderState.DELIVERED:
+    if reminder.state == ReminderState.UNDELIVERED:
         reminder.state = ReminderState.NEEDS_PERSON
         reminder.reason = why
     if reminder.step != "lapsed":
@@ -50,6 +50,15 @@ def climb_with_carried(session: Session, due: Due, *, why: str, now: datetime) -
         session.refresh(row)
         deadline = session.get_one(DeadlineRow, row.deadline_id)
         climb(session, due.case, deadline, row, why=why, now=now)
+
+
+def has_climbed(session: Session, reminder: ReminderRow) -> bool:
+    """Whether another means was taken after this reminder already."""
+    return any(
+        (row.recipient, row.channel) != (reminder.recipient, reminder.channel)
+        for row in reminders_of_deadline(session, reminder.deadline_id)
+        if row.step == reminder.step and row.plan_version == reminder.plan_version
+    )
 
 
 def _helps(reminder: ReminderRow, now: datetime) -> bool:

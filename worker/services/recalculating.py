@@ -30,9 +30,12 @@ def recalculate(context: Context, *, now: datetime) -> Counter[str]:
     """
     counts: Counter[str] = Counter()
     in_force = InForce(
-        calendars=[calendar.version for calendar in context.calendars.values()],
-        rules=[rule.version for rule in context.rulebook.rules.values()],
-        centres=[centre.version for centre in context.centres.values()],
+        rules={rule.id: rule.version for rule in context.rulebook.rules.values()},
+        centres={
+            centre.id: (context.calendars[centre.region].version, centre.version)
+            for centre in context.centres.values()
+            if centre.region in context.calendars
+        },
     )
     seen: set[str] = set()
     while True:
@@ -53,11 +56,9 @@ def _again(session: Session, context: Context, file: CaseFile, now: datetime) ->
     try:
         with session.begin_nested():
             done = rework(session, context, file, now=now, cause=_cause(context))
-    except QidaError as error:
-        log.warning(
-            "case.not_recalculated",
-            extra={"case_id": file.case.id, "reason": error.text.en[:200]},
-        )
+    except Exception as error:
+        reason = error.text.en[:200] if isinstance(error, QidaError) else type(error).__name__
+        log.exception("case.not_recalculated", extra={"case_id": file.case.id, "reason": reason})
         return Counter(failed=1)
     return Counter(cases=1, moved=done.moved)
 

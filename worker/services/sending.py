@@ -10,7 +10,7 @@
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from queue import SimpleQueue
@@ -30,7 +30,7 @@ from worker.domain.delivery import (
     next_find_at,
     next_poll_at,
 )
-from worker.domain.reminders import later, within_urgent_hours
+from worker.domain.reminders import Hours, hours_at, later
 from worker.services.claiming import Claimed, claim_due
 from worker.services.context import Context
 from worker.services.ladder import climb_with_carried
@@ -38,6 +38,7 @@ from worker.store.attempts import (
     Seen,
     add_event,
     bound_elsewhere,
+    move_attempt,
     record_outcome,
 )
 from worker.store.database import Session
@@ -59,27 +60,33 @@ def send_due(
     owner = secrets.token_hex(8)
     with ThreadPoolExecutor(context.send_threads, "send") as pool:
         while keep_going():
-            at = now + timedelta(seconds=monotonic() - started)
+            begun = monotonic()  # before the claim: its lease runs from here
+            at = now + timedelta(seconds=begun - started)
             crash_point("before_claim")
             claimed, seen = claim_due(context, owner, at, counts)
             crash_point("after_claim")
             if not seen:
                 break
-            _submit(context, pool, owner, claimed, at, counts)
+            for batch in _submitted(context, pool, claimed, at, begun):
+                crash_point("before_record")
+                _record(context, owner, batch, at + _since(begun), counts)
+                crash_point("after_record")
     return counts
 
 
-def _submit(
+def _since(begun: float) -> timedelta:
+    return timedelta(seconds=monotonic() - begun)
+
+
+def _submitted(
     context: Context,
     pool: ThreadPoolExecutor,
-    owner: str,
     claimed: Sequence[Claimed],
     now: datetime,
-    counts: Counter[str],
-) -> None:
-    """Call the provider for each message at once, and write outcomes as they come in, grouped."""
+    begun: float,
+) -> Iterator[list[tuple[Claimed, Outcome]]]:
+    """Call the provider for each message at once; yield the outcomes at hand as they come in."""
     answered: SimpleQueue[tuple[Claimed, Outcome]] = SimpleQueue()
-    begun = monotonic()
     for one in claimed:
         pool.submit(_attempt, context, one, now, begun, answered)
     left = len(claimed)
@@ -88,9 +95,7 @@ def _submit(
         while not answered.empty():
             batch.append(answered.get())
         left -= len(batch)
-        crash_point("before_record")
-        _record(context, owner, batch, now + timedelta(seconds=monotonic() - begun), counts)
-        crash_point("after_record")
+        yield batch
 
 
 def _attempt(
@@ -103,7 +108,7 @@ def _attempt(
     """The one wire attempt. A channel never raises; if it does, nobody knows what left."""
     outcome: Outcome
     try:
-        elapsed = timedelta(seconds=monotonic() - begun)
+        elapsed = _since(begun)
         if elapsed > LEASE - _CALL:
             outcome = NotSent("the lease ran out before the call")
         else:
@@ -126,17 +131,17 @@ def _record(
     """Transaction 2: what the provider said, for each attempt that is still ours."""
     with context.db.transaction() as session:
         bound = _bound(session, batch)
-        for one, answered in batch:
-            attempt, outcome = one.attempt, _believed(answered, bound)
-            state, values = _verdict(one, outcome, now)
-            add_event(session, attempt, "submit", _seen(outcome), now=now)
-            if record_outcome(session, attempt.id, owner, {**values, "state": state}):
-                _follow(session, attempt, outcome, now)
-                counts[str(state)] += 1
+        for one, answered in sorted(batch, key=lambda each: each[0].attempt.reminder_id):
+            outcome = _believed(answered, bound)
+            try:
+                with session.begin_nested():
+                    counts[_write(session, owner, one, outcome, now)] += 1
+            except Exception:  # this one is left to the rescue, the others are not
+                log.exception("reminder.not_recorded", extra={"attempt_id": one.attempt.id})
         crash_point("in_record")
     for one, outcome in batch:
         log.info(
-            "attempt.submitted",
+            "reminder.submitted",
             extra={
                 "attempt_id": one.attempt.id,
                 "reminder_id": one.attempt.reminder_id,
@@ -144,6 +149,23 @@ def _record(
                 "state": type(outcome).__name__.lower(),
             },
         )
+
+
+def _write(session: Session, owner: str, one: Claimed, outcome: Outcome, now: datetime) -> str:
+    """One outcome, if the attempt is still ours; an id that came too late for that is kept too."""
+    attempt = one.attempt
+    state, values = _verdict(one, outcome, now)
+    add_event(session, attempt, "submit", _seen(outcome), now=now)
+    if record_outcome(session, attempt.id, owner, {**values, "state": state}):
+        _follow(session, attempt, outcome, now)
+        return str(state)
+    accepted = {**values, "state": state}
+    if isinstance(outcome, Accepted) and move_attempt(
+        session, attempt.id, AttemptState.UNCERTAIN, accepted
+    ):
+        set_state(session, [attempt.reminder_id], ReminderState.ACCEPTED, now=now)
+        return str(state)
+    return "overtaken"
 
 
 def _bound(session: Session, batch: Sequence[tuple[Claimed, Outcome]]) -> set[str]:
@@ -223,6 +245,6 @@ def _follow(session: Session, attempt: AttemptRow, outcome: Outcome, now: dateti
 
 def _again_at(reminder: ReminderRow, at: datetime) -> datetime:
     """When to try again: what was planned for outside the allowed hours may use them still."""
-    if reminder.reason.startswith("outside_hours") and within_urgent_hours(at):
+    if reminder.reason.startswith("outside_hours") and hours_at(at) is not Hours.NIGHT:
         return at
     return later(at)

@@ -20,8 +20,9 @@ from worker.domain.delivery import (
     next_poll_at,
 )
 from worker.domain.reminders import later
+from worker.domain.rules import RuleKind
 from worker.services.context import Context
-from worker.services.ladder import climb_with_carried, open_call_task
+from worker.services.ladder import climb_with_carried, has_climbed, open_call_task
 from worker.store.attempts import (
     Seen,
     add_event,
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 _BATCH = 200
 _LOOK_BACK = timedelta(seconds=120)  # clocks differ between us and a provider
 _ASK_AGAIN = timedelta(minutes=2)
+_RECEIPT_NEEDED = timedelta(hours=4)  # before `act_by`: time for another means, and for a call
 _POLLED = (AttemptState.ACCEPTED, AttemptState.SENT)
 _FAILED = (AttemptState.UNDELIVERED, AttemptState.FAILED, AttemptState.CANCELED)
 
@@ -218,9 +220,25 @@ def _polled(
         "provider_status": receipt.status if receipt else attempt.provider_status,
         "code": code,
     }
-    if move_attempt(session, attempt.id, current, values) and state is not current:
+    if not move_attempt(session, attempt.id, current, values):
+        return current
+    if state is not current:
         arrived(session, attempt, state, code, now)
+    if state in _POLLED or state is AttemptState.UNCONFIRMED:
+        _climb_if_silent(session, due, state, now)
     return state
+
+
+def _climb_if_silent(session: Session, due: Due, state: AttemptState, now: datetime) -> None:
+    """No receipt in time for the deadline: the next means, once (DESIGN §5.7)."""
+    act_by = due.deadline.act_by_at
+    is_pressing = act_by is not None and act_by - _RECEIPT_NEEDED <= now < act_by
+    if due.reminder.channel != "sms" or due.deadline.kind != RuleKind.LAPSE:
+        return
+    if (is_pressing or state is AttemptState.UNCONFIRMED) and not has_climbed(
+        session, due.reminder
+    ):
+        climb_with_carried(session, due, why="no_receipt", now=now)
 
 
 def arrived(

@@ -1,10 +1,12 @@
 """Cases with their events, deadlines and reminders. Functions take a session and never commit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlmodel import col, select
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.elements import ColumnElement
+from sqlmodel import col, or_, select
 
 from worker.domain.delivery import DeadlineState
 from worker.store.database import Session
@@ -26,6 +28,9 @@ class CaseFile:
         """Whether the deadline ever was on the call list."""
         return deadline_id in self.called
 
+
+_CALLED = (col(CallTaskRow.state) == "open") | (col(CallTaskRow.done_by) != "qida")
+"""A task that stands, or that a person finished; one we took back when an event came does not."""
 
 _SEALED = {
     ("citizen", "name"): "name_sealed",
@@ -89,7 +94,7 @@ def case_files(session: Session, ids: Sequence[str]) -> dict[str, CaseFile]:
         files[reminder.case_id].reminders.append(reminder)
     for case_id, deadline_id in session.exec(
         select(CallTaskRow.case_id, CallTaskRow.deadline_id).where(
-            col(CallTaskRow.case_id).in_(ids)
+            col(CallTaskRow.case_id).in_(ids), _CALLED
         )
     ):
         files[case_id].called.add(deadline_id)
@@ -121,11 +126,11 @@ def open_call_task_of(session: Session, deadline_id: str) -> CallTaskRow | None:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The versions that deadlines should have been worked out under."""
+    """The versions that deadlines should have been worked out under: the rules' by id, and by
+    centre the calendar's and the centre file's."""
 
-    calendars: Sequence[str]
-    rules: Sequence[str]
-    centres: Sequence[str]
+    rules: Mapping[str, str]
+    centres: Mapping[str, tuple[str, str]]
 
 
 def cases_to_recalculate(session: Session, in_force: InForce, limit: int) -> Sequence[str]:
@@ -133,60 +138,93 @@ def cases_to_recalculate(session: Session, in_force: InForce, limit: int) -> Seq
 
     A deadline that asked about no day does not depend on the calendar.
     """
-    other_calendar = col(DeadlineRow.consulted_to).is_not(None) & col(
-        DeadlineRow.calendar_version
-    ).not_in(in_force.calendars)
-    other_rule = col(DeadlineRow.rule_version).not_in(in_force.rules)
-    other_centre = col(DeadlineRow.centre_version).not_in(in_force.centres)
+    stale: list[ColumnElement[bool]] = [
+        (col(DeadlineRow.rule_id) == rule_id) & (col(DeadlineRow.rule_version) != version)
+        for rule_id, version in in_force.rules.items()
+    ]
+    for centre_id, (calendar, centre) in in_force.centres.items():
+        other_calendar = col(DeadlineRow.consulted_to).is_not(None) & (
+            col(DeadlineRow.calendar_version) != calendar
+        )
+        other_centre = col(DeadlineRow.centre_version) != centre
+        stale.append((col(DeadlineRow.centre_id) == centre_id) & (other_calendar | other_centre))
     return session.exec(
         select(DeadlineRow.case_id)
-        .where(DeadlineRow.state == DeadlineState.OPEN, other_calendar | other_rule | other_centre)
+        .where(DeadlineRow.state == DeadlineState.OPEN, or_(*stale))
         .distinct()
         .limit(limit)
     ).all()
+
+
+_MONTHS_LOOKED_BACK = timedelta(days=70)
 
 
 def cases_with_ended_deadlines(session: Session, now: datetime, limit: int) -> Sequence[str]:
-    """Cases with an open lapse, expiry or occurrence whose latest end has passed."""
+    """Cases with an open lapse, expiry or occurrence whose latest end has passed, and those whose
+    last month was settled: the next one is due to appear."""
+    ended = col(DeadlineRow.latest_at) <= now
+    is_open = col(DeadlineRow.state) == DeadlineState.OPEN
+    dated = is_open & col(DeadlineRow.kind).in_(("lapse", "expiry", "recurring"))
+    newer = aliased(DeadlineRow)
+    has_newer = select(newer.id).where(
+        newer.case_id == DeadlineRow.case_id,
+        newer.rule_id == DeadlineRow.rule_id,
+        newer.occurrence > DeadlineRow.occurrence,
+    )
+    turned = (
+        (col(DeadlineRow.kind) == "recurring")
+        & (col(DeadlineRow.state) == DeadlineState.SETTLED)
+        & (col(DeadlineRow.latest_at) > now - _MONTHS_LOOKED_BACK)
+        & ~has_newer.exists()
+    )
     return session.exec(
-        select(DeadlineRow.case_id)
-        .where(
-            DeadlineRow.state == DeadlineState.OPEN,
-            col(DeadlineRow.kind).in_(("lapse", "expiry", "recurring")),
-            col(DeadlineRow.latest_at) <= now,
-        )
-        .distinct()
-        .limit(limit)
+        select(DeadlineRow.case_id).where(ended, dated | turned).distinct().limit(limit)
     ).all()
 
 
-def lapses_at_risk(
-    session: Session, now: datetime, *, silent_since: datetime, no_bounce_since: datetime
-) -> Sequence[DeadlineRow]:
-    """Open lapses nobody was reached about, with nothing planned and nothing fresh on its way.
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What counts as reached, or as on the way to it, at one centre (DESIGN §5)."""
 
-    Only messages of the plan in force count: an earlier one told a date that has moved.
+    centre_id: str
+    silent_since: datetime
+    no_bounce_since: datetime
+    call_before: datetime
+    accepted_is_enough: bool = False
+
+
+def lapses_at_risk(session: Session, now: datetime, reach: Reach) -> Sequence[DeadlineRow]:
+    """A centre's open lapses nobody was reached about, with nothing to come and nothing fresh on
+    its way, and no call task that is open or that a person finished.
+
+    Only messages of the plan in force count: an earlier one told a date that has moved. A message
+    that was tried in vain is no hope once `act_by` lies before `call_before`.
     """
-    reminder = (col(ReminderRow.deadline_id) == col(DeadlineRow.id)) & (
-        col(ReminderRow.plan_version) == col(DeadlineRow.plan_version)
-    )
     state, touched = col(ReminderRow.state), col(ReminderRow.updated_at)
-    quiet_mail = (
-        (col(ReminderRow.channel) == "email")
-        & state.in_(("accepted", "sent", "unconfirmed"))
-        & (touched <= no_bounce_since)
-    )
+    good = ("accepted", "sent", "unconfirmed")
+    is_mail = col(ReminderRow.channel) == "email"
+    quiet_mail = is_mail & state.in_(good) & (touched <= reach.no_bounce_since)
     on_its_way = state.in_(("submitting", "uncertain", "accepted", "sent")) & (
-        touched > silent_since
+        touched > reach.silent_since
     )
-    to_come = (state == "planned") & (col(ReminderRow.step) != "lapsed")
+    act_by, attempts = col(DeadlineRow.act_by_at), col(ReminderRow.attempts)
+    untried = (attempts == 0) | act_by.is_(None) | (act_by > reach.call_before)
+    to_come = (state == "planned") & (col(ReminderRow.step) != "lapsed") & untried
+    reached = (state == "delivered") | quiet_mail
+    if reach.accepted_is_enough:
+        reached = reached | (~is_mail & state.in_(good))
     hope = select(ReminderRow.id).where(
-        reminder, (state == "delivered") | quiet_mail | on_its_way | to_come
+        col(ReminderRow.deadline_id) == col(DeadlineRow.id),
+        col(ReminderRow.plan_version) == col(DeadlineRow.plan_version),
+        reached | on_its_way | to_come,
     )
-    called = select(CallTaskRow.id).where(col(CallTaskRow.deadline_id) == col(DeadlineRow.id))
+    called = select(CallTaskRow.id).where(
+        col(CallTaskRow.deadline_id) == col(DeadlineRow.id), _CALLED
+    )
     return session.exec(
         select(DeadlineRow)
         .where(
+            DeadlineRow.centre_id == reach.centre_id,
             DeadlineRow.state == DeadlineState.OPEN,
             DeadlineRow.kind == "lapse",
             col(DeadlineRow.latest_at) > now,

@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlmodel import col, insert, literal_column, or_, select, update
 
 from worker.domain.delivery import ReminderState
+from worker.domain.reminders import FRESH, Hours
 from worker.store.database import Session
 from worker.store.tables import CaseRow, DeadlineRow, ReminderRow
 
@@ -34,15 +35,18 @@ def insert_reminders(session: Session, rows: Sequence[Mapping[str, object]]) -> 
         session.connection().execute(insert(table), [dict(row) for row in rows])
 
 
-def pick_due(session: Session, now: datetime, limit: int, *, urgent_only: bool) -> list[Due]:
+def pick_due(session: Session, now: datetime, limit: int, hours: Hours) -> list[Due]:
     """The next reminders due, earliest useless-after first, locked; with every other reminder of
     the same cases that is due too, so that one case gets one message.
 
-    `urgent_only` leaves all but those planned for outside the allowed hours.
+    Outside the allowed hours only those planned for it: the urgent ones, and fresh ones of the
+    last half hour, since what was fresh in the evening is not at 07:00.
     """
     due = select(ReminderRow).where(_PLANNED, col(ReminderRow.due_at) <= now)
-    if urgent_only:
-        due = due.where(col(ReminderRow.reason).startswith("outside_hours"))
+    if hours is Hours.URGENT:
+        reason = col(ReminderRow.reason)
+        fresh = reason.startswith("outside_hours_fresh") & (col(ReminderRow.due_at) > now - FRESH)
+        due = due.where(reason.startswith("outside_hours_urgent") | fresh)
     first = session.exec(
         due.order_by(col(ReminderRow.useless_after_at), col(ReminderRow.due_at))
         .limit(limit)

@@ -323,6 +323,7 @@ class CallTaskRow(Row, table=True):
         _one_of("state", ("open", "done")),
         _where("state = 'open'", "uq_call_task_open", "deadline_id", unique=True),
         Index(None, "case_id"),
+        Index(None, "deadline_id"),
     )
 
     id: str = Field(primary_key=True)

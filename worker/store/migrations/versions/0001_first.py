@@ -299,6 +299,7 @@ def _call_task() -> None:
     )
     _index("uq_call_task_open", "call_task", "deadline_id", where="state = 'open'", unique=True)
     _index("ix_call_task_case_id", "call_task", "case_id")
+    _index("ix_call_task_deadline_id", "call_task", "deadline_id")
 
 
 def _opt_out() -> None:
