@@ -23,9 +23,9 @@ from worker.domain.delivery import (
     Uncertain,
     Unsendable,
 )
+from worker.store.tables import ReminderRow
 
 MAIL = "someone@example.com"
-from worker.store.tables import ReminderRow
 
 
 def told_as_undelivered(desk: Desk) -> None:

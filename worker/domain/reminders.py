@@ -7,6 +7,7 @@ it out again changes nothing (RULES.md, "When to remind").
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from enum import Enum
 from typing import Literal
 
 from worker.domain.calendar import CHINA, ONE_DAY, WorkingCalendar, in_china
@@ -146,7 +147,7 @@ class _Planner:
         return self._planned(name, due_at, useless_at, reason) if due_at < useless_at else None
 
     def _urgent_hour_allowed(self) -> bool:
-        return EARLY <= self.planned_at.time() < LATE
+        return hours_at(self.planned_at) is not Hours.NIGHT
 
     def _pressing(self) -> bool:
         """Whether the next allowed hour leaves under three counter hours before `act_by`."""
@@ -222,14 +223,20 @@ def _at_midnight(day: date | None) -> datetime | None:
     return None if day is None else datetime.combine(day, time(), CHINA)
 
 
-def within_allowed_hours(at: datetime) -> bool:
-    """Whether people may be written to at this hour."""
-    return OPENS <= in_china(at).time() < CLOSES
+class Hours(Enum):
+    """What an hour of the day allows."""
+
+    ALLOWED = "allowed"
+    URGENT = "urgent"
+    NIGHT = "night"
 
 
-def within_urgent_hours(at: datetime) -> bool:
-    """Whether even what cannot wait may go out at this hour: the night is never overridden."""
-    return EARLY <= in_china(at).time() < LATE
+def hours_at(at: datetime) -> Hours:
+    """Whether people may be written to at this hour; the night is never overridden."""
+    of_day = in_china(at).time()
+    if OPENS <= of_day < CLOSES:
+        return Hours.ALLOWED
+    return Hours.URGENT if EARLY <= of_day < LATE else Hours.NIGHT
 
 
 def later(at: datetime) -> datetime:
