@@ -20,6 +20,10 @@ CHINA = timezone(timedelta(hours=8), "+08:00")
 ONE_DAY = timedelta(days=1)
 _MIDNIGHT = time(tzinfo=CHINA)
 _LAST_FIRM = (12, 24)  # notices for the next year have changed days from 29 December on
+_BRIDGE, _LONG_BRIDGE = 2, 4
+_LONG = frozenset({"春节", "劳动节", "国庆节"})
+"""How many days on each side of a day off by law a coming notice may make days off as well: the
+fewest with which no counter since 2007 was promised on a day off (decision 0006)."""
 
 DayKind = Literal["working", "make_up", "weekend", "holiday"]
 WORKED: frozenset[DayKind] = frozenset({"working", "make_up"})
@@ -138,10 +142,10 @@ class WorkingCalendar:
     __slots__ = (
         "_base",
         "_days",
+        "_doubtful",
         "_every",
         "_titles",
         "_upto",
-        "covered_from",
         "covered_to",
         "estimate",
         "firm_count",
@@ -168,7 +172,7 @@ class WorkingCalendar:
             raise BadData(
                 f"放假通知的年份不连续：{years}", f"holiday notices leave years out: {years}"
             )
-        self.first = self.covered_from = date(years[0], 1, 1)
+        self.first = date(years[0], 1, 1)
         self.covered_to = date(years[-1], 12, 31)
         self.firm_to = date(years[-1], *_LAST_FIRM)
         self.last = date(last_year, 12, 31)
@@ -204,6 +208,9 @@ class WorkingCalendar:
         known = {day for day in rest if day <= self.firm_to}
         worked = {day for day in work if day <= self.firm_to}
         by_law = {day for day in statutory if day > self.firm_to}
+        self._doubtful = {
+            day + ahead * ONE_DAY for day in by_law for ahead in _bridge(statutory[day])
+        }
         off_weekdays = (weekend - worked) | known
         off_estimate = off_weekdays | by_law
         self.weekdays = WorkingTable.over(every, off_weekdays)
@@ -278,6 +285,10 @@ class WorkingCalendar:
         """Whether a published notice settles `day` for good."""
         return day <= self.firm_to
 
+    def may_be_off(self, day: date) -> bool:
+        """Whether a notice yet to come may make `day` a day off: a bridge to one by law."""
+        return day > self.firm_to and day in self._doubtful
+
     def day(self, on: date) -> Day:
         """What kind of day it is and why. Raises OutsideCalendar."""
         return self._every[self._index(on)]
@@ -292,6 +303,11 @@ class WorkingCalendar:
             return self._titles.get(first_year, ())
         years = range(first_year, last_year + 1)
         return tuple(title for year in years for title in self._titles.get(year, ()))
+
+
+def _bridge(name: str) -> range:
+    reach = _LONG_BRIDGE if name in _LONG else _BRIDGE
+    return range(-reach, reach + 1)
 
 
 def _nearest_name(day: date, statutory: Mapping[date, str]) -> str:

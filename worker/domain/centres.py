@@ -138,10 +138,6 @@ class Office:
                 )
         return ()
 
-    def is_open_on(self, day: date) -> bool:
-        """Whether the counter opens at all on `day`."""
-        return bool(self.hours(day))
-
     def last_open_minute(self, until: datetime, after: datetime) -> datetime | None:
         """The last instant at or before `until` to which the counter is open, later than `after`.
 
@@ -152,6 +148,17 @@ class Office:
             if opens < until:
                 return found if (found := min(closes, until)) > after else None
         return self.last_closing(day - ONE_DAY, after)
+
+    def last_sure_minute(self, until: datetime, after: datetime) -> datetime | None:
+        """The same, on a day that no notice yet to come may make a day off."""
+        day = until.date()
+        while day >= after.date():
+            spans = () if self._calendar.may_be_off(day) else self.hours(day)
+            for opens, closes in reversed(spans):
+                if opens < until:
+                    return found if (found := min(closes, until)) > after else None
+            day -= ONE_DAY
+        return None
 
     def last_closing(self, day: date, after: datetime) -> datetime | None:
         """The last closing time on or before `day`, later than `after`; None if there is none."""

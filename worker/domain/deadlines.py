@@ -115,6 +115,9 @@ def deadline(
         else:
             act_by = office.last_open_minute(earliest_at, start)
             counter_on = (earliest_at - timedelta.resolution).date()
+        if counter_on > calendar.firm_to and type(period) is not WorkingDays:
+            # The early bound of working days allows for it (decision 0006); other ends do not.
+            act_by = office.last_sure_minute(earliest_at, start)
         if asked_to is not counter_on and (asked_to is None or asked_to < counter_on):
             # The counter's days are asked about where the period's are not.
             asked_to, firm = counter_on, firm and calendar.is_firm(counter_on)
