@@ -1,6 +1,7 @@
 """Every SMS as people read it, kept in golden/; QIDA_UPDATE_GOLDEN=1 writes the files anew."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,17 @@ def test_the_messages_are_those_on_file(
         file.parent.mkdir(exist_ok=True)
         file.write_text(said, encoding="utf-8")
     assert said == file.read_text(encoding="utf-8")
+
+
+def test_no_line_is_named_where_neither_procedure_nor_centre_has_one(
+    shipped: Templates, procedures: tuple[Procedure, ...], centre: Centre
+) -> None:
+    silent = replace(centre, hotline="")
+    employer = tuple(one for one in procedures if one.id == "employer")
+
+    told = [row.text for row in preview(shipped, employer, silent)]
+
+    assert told
+    blanks = ("12333", "询\n", "Call .", "call .", "Questions:", "咨询电话", "拨打。", "genuine")
+    assert [text for text in told if any(blank in text for blank in blanks)] == []
+    assert [text for text in told if text.rstrip().endswith(("询", "Call"))] == []

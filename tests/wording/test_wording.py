@@ -212,7 +212,7 @@ def test_an_approximate_rule_says_about_though_it_is_firm() -> None:
         (a_procedure("12333", of_bank=True), a_centre(), "", "12333"),
         (a_procedure("12333"), a_centre(), "示例银行", "12333"),
         (a_procedure(""), a_centre("12345"), "", "12345"),
-        (a_procedure(""), a_centre(), "", "12333"),
+        (a_procedure(""), a_centre(), "", ""),
     ],
 )
 def test_the_line_to_ring_is_the_nearest_to_the_matter(

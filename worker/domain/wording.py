@@ -17,9 +17,6 @@ from worker.domain.errors import Text
 from worker.domain.rules import Procedure, Rule, RuleKind
 from worker.domain.sms import count_parts
 
-NATIONAL_HOTLINE = "12333"
-"""The line for card questions anywhere (source L8), where neither rule, bank nor centre has one."""
-
 _ENGLISH_SENDER = "Card centre"  # a Chinese signature would make an English SMS UCS-2
 _WEEKDAYS_ZH = "一二三四五六日"
 _WEEKDAYS_EN = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -166,11 +163,14 @@ def format_instant(instant: datetime, language: str, now: datetime) -> str:
 
 
 def hotline(procedure: Procedure, centre: Centre, bank: str = "") -> str:
-    """The line to ring: the bank's where the procedure says so, else the procedure's own."""
+    """The line to ring: the bank's where the procedure says so, else the procedure's own.
+
+    Else the centre's; empty where none is named, since a guessed line could not answer.
+    """
     of_bank = ""
     if procedure.hotline_of_bank and bank in centre.banks:
         of_bank = centre.banks[bank].hotline
-    return of_bank or procedure.hotline or centre.hotline or NATIONAL_HOTLINE
+    return of_bank or procedure.hotline or centre.hotline
 
 
 def honorific(name: str, language: str) -> str:
