@@ -36,6 +36,19 @@ def by_law(day: date) -> bool:
     return day.weekday() < 5 and day not in BY_LAW
 
 
+ALONE = frozenset(
+    day for day in BY_LAW if not {day - DAY, day + DAY} & BY_LAW
+)  # New Year, Qingming, Dragon Boat, Mid-Autumn; the others last longer
+
+
+@cache
+def may_be_bridged(day: date) -> bool:
+    """Whether the next notice may make `day` a day off (decision 0006)."""
+    return day > FIRM_TO and any(
+        abs((day - festival).days) <= (2 if festival in ALONE else 4) for festival in BY_LAW
+    )
+
+
 def by_weekday(day: date) -> bool:
     """The other guess about days without a notice: every Monday to Friday is worked."""
     return by_law(day) if day <= FIRM_TO else day.weekday() < 5

@@ -10,14 +10,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.domain.catalogue import RULES, terms
-from tests.domain.oracle import BY_LAW, FIRM_TO, by_law
+from tests.domain.oracle import BY_LAW, FIRM_TO, by_law, may_be_bridged
 from worker.domain.calendar import CHINA, WorkingCalendar, midnight
 from worker.domain.centres import Centre, Closure, Office, Season
 from worker.domain.deadlines import Deadline, Terms, deadline
 from worker.domain.errors import BadData
 from worker.domain.periods import Hours, Reading, WorkingDays
 from worker.domain.rules import RuleKind
-from worker.holidays import LAST_YEAR, statutory_days
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -49,16 +48,6 @@ def open_minutes(centre: Centre, day: date) -> list[datetime]:
         for of_day in EVERY_MINUTE
         if any(opens <= of_day < closes for opens, closes in held[0].opens)
     ]
-
-
-def may_be_bridged(day: date) -> bool:
-    """Whether the next notice may make `day` a day off (decision 0006)."""
-    reach = {"春节": 4, "劳动节": 4, "国庆节": 4}
-    return day > FIRM_TO and any(
-        abs((day - festival).days) <= reach.get(name, 2)
-        for festival, name in statutory_days(LAST_YEAR).items()
-        if festival > FIRM_TO
-    )
 
 
 def promised(rule_id: str, due: Deadline, minutes: list[datetime]) -> datetime | None:

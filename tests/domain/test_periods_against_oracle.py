@@ -7,7 +7,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.domain.catalogue import RULES, terms_of
-from tests.domain.oracle import BEIJING, DAY, FIRM_TO, answer, by_law, by_weekday, closing
+from tests.domain.oracle import (
+    BEIJING,
+    DAY,
+    FIRM_TO,
+    answer,
+    by_law,
+    by_weekday,
+    closing,
+    may_be_bridged,
+)
 from worker.domain.calendar import WorkingCalendar
 from worker.domain.centres import Office
 from worker.domain.deadlines import Deadline, deadline
@@ -122,8 +131,10 @@ def expected(rule: Rule, start: datetime) -> dict[str, object]:
     }
     if rule.kind is RuleKind.LAPSE:
         earliest_at = min(one.earliest_at for one in readings)
-        wanted["act_by"] = last_counter(start, earliest_at)
-        asked.append((earliest_at - timedelta(microseconds=1)).date())
+        counter_on = (earliest_at - timedelta(microseconds=1)).date()
+        bridges = counter_on > FIRM_TO and not isinstance(rule.period, WorkingDays)
+        wanted["act_by"] = last_counter(start, earliest_at, bridges=bridges)
+        asked.append(counter_on)
     if rule.kind is RuleKind.READY and official.last_date:
         ready_on = official.last_date + DAY
         while not by_law(ready_on):
@@ -134,12 +145,13 @@ def expected(rule: Rule, start: datetime) -> dict[str, object]:
     return wanted | {"firm": firm, "consulted_to": max(asked, default=None)}
 
 
-def last_counter(start: datetime, until: datetime) -> datetime | None:
+def last_counter(start: datetime, until: datetime, *, bridges: bool) -> datetime | None:
     """The last of the 17:00s and of `until` itself that a counter is open to, after `start`."""
     day = until.date()
     while closing(day) > start:
         opens, closes = closing(day) - timedelta(hours=15), closing(day) - timedelta(hours=7)
-        if by_law(day) and opens < until and min(closes, until) > start:
+        surely = by_law(day) and not (bridges and may_be_bridged(day))
+        if surely and opens < until and min(closes, until) > start:
             return min(closes, until)
         day -= DAY
     return None

@@ -214,12 +214,6 @@ def test_a_found_card_settles_what_a_loss_report_started(shipped: Rulebook) -> N
     assert settled == started
 
 
-def test_found_needs_more_in_zhuhai_and_at_96102(shipped: Rulebook) -> None:
-    noted = {name for name, one in shipped.procedures.items() if one.found_note}
-
-    assert noted == {"zhuhai", "hotline-96102"}
-
-
 def test_enrolment_warns_of_the_card_about_to_be_discontinued(shipped: Rulebook) -> None:
     warned = {name for name, one in shipped.procedures.items() if one.warning}
 

@@ -235,6 +235,8 @@ def test_a_procedure_may_declare_an_event_of_its_own(write: Write) -> None:
     rulebook = require(load_rulebook(rules))
 
     assert "posted" in rulebook.procedures["town"].events
+    assert rulebook.event_words["posted"] == "posted"
+    assert "cancelled" in rulebook.event_words
 
 
 def test_steps_may_be_named_or_written_out(write: Write) -> None:

@@ -92,6 +92,10 @@ class Rule:
         return self.id.partition(".")[0]
 
 
+EVENTS_OF_ALL = frozenset({"found", "cancelled"})
+"""Events that every procedure knows and no rule names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Procedure:
     """The set of rules a case runs under, with what its events need and where `found` leads."""
@@ -104,13 +108,12 @@ class Procedure:
     rules: tuple[Rule, ...]
     loss_rules: frozenset[str]
     found_refused_after: frozenset[str]
-    found_note: Text | None = None
     warning: Text | None = None
 
     @property
     def events(self) -> frozenset[str]:
         """Every event that means something to this procedure."""
-        named = {"found", "cancelled"}
+        named = set(EVENTS_OF_ALL)
         for rule in self.rules:
             named.update(rule.starts_on, rule.settled_by, rule.ends_on)
         return frozenset(named)

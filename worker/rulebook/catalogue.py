@@ -8,33 +8,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from worker.configfile import Item, read_folder
+from worker.domain.contacts import EVENT_NAMES
 from worker.domain.errors import Fault, Misconfigured, Text
 from worker.domain.periods import Hours, MonthlyOn, Period, as_mapping
-from worker.domain.rules import Procedure, ReminderStep, Rule, RuleKind, Source
+from worker.domain.rules import EVENTS_OF_ALL, Procedure, ReminderStep, Rule, RuleKind, Source
 from worker.domain.steps import default_steps
 from worker.rulebook.phrases import SEE_DOCS, read_period, read_steps
 
 T = TypeVar("T")
 
-EVENTS = (
-    "reported_by_phone",
-    "reported_in_writing",
-    "reported_online",
-    "pre_reported",
-    "pre_reported_in_writing",
-    "replacement_applied",
-    "damaged_replacement_applied",
-    "collected",
-    "activated",
-    "bank_activated",
-    "password_changed",
-    "card_issued",
-    "contribution_paid",
-    "scheme_joined",
-    "scheme_left",
-    "papers_handed_in",
-    "treated_without_card",
-)
+EVENTS = tuple(sorted(EVENT_NAMES - EVENTS_OF_ALL))
 """The events of RULES.md that rules may name. A misspelt one would never settle anything, so a
 procedure that needs another one declares it under `events`."""
 
@@ -53,6 +36,12 @@ class Rulebook:
     rules: Mapping[str, Rule]
     version: str
     broken: frozenset[str] = frozenset()
+
+    @property
+    def event_words(self) -> dict[str, str]:
+        """Every event of every procedure by its own name, as rosters may write it."""
+        named = set().union(*(procedure.events for procedure in self.procedures.values()))
+        return {name: name for name in sorted(named)}
 
 
 def require(loaded: tuple[T, tuple[Fault, ...]]) -> T:
@@ -93,7 +82,7 @@ def _procedure(name: str, item: Item) -> Procedure:
     )
     events = (*EVENTS, *(event.match("[a-z_]+", "visited") for event in given["events"].items()))
     rules = tuple(_rule(name, key, rule, events) for key, rule in given["rules"].entries())
-    found = given["found"].fields((), ("settles", "also_refused_after", "note"))
+    found = given["found"].fields((), ("settles", "also_refused_after"))
     refused_after = found["also_refused_after"].some_of(events)
     return Procedure(
         id=name,
@@ -104,7 +93,6 @@ def _procedure(name: str, item: Item) -> Procedure:
         rules=rules,
         loss_rules=frozenset(found["settles"].some_of([rule.id for rule in rules])),
         found_refused_after=_FOUND_ALWAYS_REFUSED_AFTER | frozenset(refused_after),
-        found_note=_optional_text(found["note"]),
         warning=_optional_text(given["warning"]),
     )
 
