@@ -1,6 +1,7 @@
 """Files put into the watched folders are taken in by themselves, once they lie still."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,20 +185,55 @@ def test_a_file_stays_in_the_inbox_while_the_disk_is_full(office: Office) -> Non
     assert not path.exists()
 
 
-def test_a_file_that_fails_unforeseen_stops_no_other_and_stays(office: Office) -> None:
-    lying(office.roster(REPORTED, name="var/inbox/a.csv"))
-    lying(office.roster(GOOD, name="var/inbox/b.csv"))
+def test_a_case_that_fails_unforeseen_stops_no_other_of_its_file(office: Office) -> None:
+    lying(office.roster(REPORTED, GOOD, name="var/inbox/a.csv"))
     with office.context.db.engine.begin() as connection:
         connection.exec_driver_sql(
             "CREATE TRIGGER t BEFORE INSERT ON \"case\" WHEN NEW.reference = 'A-1' "
             "BEGIN SELECT RAISE(ABORT, 'unforeseen'); END"
         )
 
+    counts = tick(office)
+
+    assert (counts["new"], counts["bad_rows"]) == (1, 1)
+    text = done(office)["a.csv.errors.txt"].read_text("utf-8")
+    assert "a.csv, row 2: unforeseen IntegrityError" in text
+
+
+def test_a_file_that_cannot_be_put_away_stops_no_other_and_stays(office: Office) -> None:
+    lying(office.roster(REPORTED, name="var/inbox/a.csv"))
+    lying(office.roster(GOOD, name="config/cases/b.csv"))
+    (office.home / "var" / "done").write_text("in the way")
+
     first, second = tick(office), tick(office)
 
-    assert (first["error"], first["new"]) == (1, 1)
+    assert (first["error"], first["new"]) == (1, 2)
     assert second == {}  # not again and again, until it changes or the worker starts anew
     assert [path.name for path in (office.home / "var" / "inbox").iterdir()] == ["a.csv"]
+
+
+def test_a_very_long_file_name_is_cut_when_the_file_is_put_away(office: Office) -> None:
+    lying(office.roster(BAD, REPORTED, name=f"var/inbox/{'名' * 80}.csv"))
+
+    counts = tick(office)
+
+    assert counts["new"] == 1
+    assert len(done(office)) == 3
+    assert "名.csv" in next(iter(sorted(done(office))))
+
+
+def test_the_name_of_a_file_is_kept_nowhere(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    lying(office.roster(REPORTED, name="var/inbox/张三 10000000001.csv"))
+
+    tick(office)
+
+    [source] = [row[6] for row in office.content()["case_event"]]
+    assert re.fullmatch(r"[0-9a-f]{8}\.csv, row 2", source)
+    places = [vars(record).get("place") for record in caplog.records]
+    assert source.split(",")[0] in places
 
 
 @contextmanager

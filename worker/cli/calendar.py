@@ -60,7 +60,7 @@ def _row(day: Day) -> dict[str, object]:
     weekday = "一二三四五六日"[day.on.weekday()]
     status = "firm" if day.firm else "estimate"
     return {"date": day.on.isoformat(), "weekday": f"周{weekday}", "kind": day.kind,
-            "说明": _KINDS[day.kind], "name": day.name, "status": status}  # fmt: skip
+            "kind_zh": _KINDS[day.kind], "name": day.name, "status": status}  # fmt: skip
 
 
 def check(as_data: Json = False) -> None:

@@ -117,7 +117,7 @@ def _report(report: "Enrolment", *, dry_run: bool, as_data: bool) -> None:
         return
     tried = " (dry run)" if dry_run else ""
     typer.echo(
-        f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged{tried}; "
+        f"{report.new} new, {report.unchanged} unchanged, {report.changed} changed{tried}; "
         f"{report.events} events, {report.planned} reminders planned, {report.bad} bad rows"
     )
 

@@ -1,5 +1,6 @@
 """`qida rules`: the catalogue, and every fault in its files."""
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import typer
@@ -50,8 +51,33 @@ def show(rule_id: Annotated[str, typer.Argument(metavar="RULE")], as_data: Json 
     if as_data:
         print_json([row])
         return
-    for name, value in row.items():
-        typer.echo(f"{name:12} {value}")
+    for line in _written(row):
+        typer.echo(line)
+
+
+def _written(values: Mapping[str, object], indent: str = "") -> Iterator[str]:
+    """As the rule files have it: one value a line, those within others indented; no empty ones."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            inner = list(_written(value, indent + "  "))
+            yield from [f"{indent}{name}:", *inner] if inner else []
+        elif isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value):
+            yield f"{indent}{name}:"
+            yield from (f"{indent}  - {_on_one_line(one)}" for one in value)
+        elif value not in ("", None, (), []):
+            yield f"{indent}{name}: {_on_one_line(value)}"
+
+
+def _on_one_line(value: object) -> str:
+    match value:
+        case Mapping():
+            return ", ".join(f"{name}: {_on_one_line(one)}" for name, one in value.items())
+        case list() | tuple():
+            return f"[{', '.join(map(_on_one_line, value))}]"
+        case bool():
+            return str(value).lower()
+        case _:
+            return str(value)
 
 
 def check() -> None:

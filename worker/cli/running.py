@@ -1,5 +1,6 @@
 """`qida run`, `demo`, `tick`, `jobs`, `migrate`: the worker itself."""
 
+import json
 import signal
 from datetime import timedelta
 from threading import Event
@@ -99,6 +100,7 @@ def jobs(
     if as_data:
         print_json(rows)
     else:
+        rows = [row | {"counts": json.dumps(row["counts"])} for row in rows]
         columns = ["duty", "state", "started_at", "seconds", "runs", "counts", "error"]
         print_table(rows, columns)
 

@@ -3,12 +3,15 @@
 The desk checks what a row means for its case and reports what cannot stand; it never commits.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
+from pathlib import PurePath
 from typing import NamedTuple
 
-from worker.domain.calendar import midnight
+from worker.domain.calendar import in_china, midnight
 from worker.domain.cases import Event, refusals
 from worker.domain.errors import BadData, Fault, QidaError, Text
 from worker.domain.rules import NEEDS_EARLIER, Procedure
@@ -256,9 +259,11 @@ class Desk:
         The others are reported.
         """
         known = {(row.event, row.occurred_at) for row in file.events}
+        timed = [(row.event, in_china(row.occurred_at)) for row in file.events]
+        timed += [(row.event, row.occurred_at) for row in rows if row.event and row.occurred_at]
         fresh: dict[Event, RosterRow] = {}
         for row in rows:
-            event = _event_of(row)
+            event = _event_of(row, timed)
             if event is not None and (event.name, event.occurred_at) not in known:
                 known.add((event.name, event.occurred_at))
                 fresh[event] = row
@@ -297,7 +302,7 @@ class Desk:
             event=event.name,
             occurred_at=event.occurred_at,
             recorded_at=self.now,
-            source=row.place,
+            source=discreet(row.place),
         )
 
 
@@ -327,14 +332,35 @@ def _event_alone(row: RosterRow) -> RosterRow:
     )
 
 
-def _event_of(row: RosterRow) -> Event | None:
+def _event_of(row: RosterRow, timed: Sequence[tuple[str, datetime]]) -> Event | None:
+    """The row's event. A bare date stands at the latest other event of its case on that day: who
+    writes no hour means "that day", not "before all else that happened on it"."""
     if row.event is None:
         return None
     if row.occurred_at is not None:
         return Event(row.event, row.occurred_at)
     if row.occurred_on is not None:
-        return Event(row.event, midnight(row.occurred_on), date_only=True)
+        start = midnight(row.occurred_on)
+        of_day = [(name, at) for name, at in timed if at.date() == row.occurred_on]
+        same = [at for name, at in of_day if name == row.event]  # it is on record: nothing new
+        others = [at for _, at in of_day]
+        return Event(row.event, max(same or others, default=start), date_only=True)
     return None
+
+
+def discreet(place: str) -> str:
+    """A place without the file's name, which may hold a person's: a short hash stands for it."""
+    found = _PLACE.fullmatch(place)
+    return discreet_name(found[1]) + found[2] if found else place
+
+
+def discreet_name(name: str) -> str:
+    """A short hash of a file's name, and its suffix."""
+    digest = sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    return digest[:8] + PurePath(name).suffix
+
+
+_PLACE = re.compile(r"(.*?)(?:, sheet .*)?(, row \d+|:\d+(?::\d+)?)", re.DOTALL)
 
 
 def _missing(rows: Sequence[RosterRow], procedure: str) -> Fault | None:

@@ -1,6 +1,6 @@
 """Working a case out: events -> deadlines -> reminders, stored; doing it again changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from worker.domain.delivery import DeadlineState, ReminderState
 from worker.domain.reminders import Plan, PlannedReminder, plan
 from worker.services.context import Context
 from worker.services.ladder import CLIMBED, close_call_tasks, open_call_task
+from worker.services.messages import deadline_of
 from worker.store.audit import Entry, append_audit
 from worker.store.cases import CaseFile
 from worker.store.database import Session, new_id
@@ -21,8 +22,17 @@ _HANDED_OVER = (
     ReminderState.ACCEPTED,
     ReminderState.SENT,
 )
-_STILL_TRUE = (DeadlineState.OPEN, DeadlineState.LAPSED)
-"""States in which what was handed over says nothing that has been overtaken."""
+_HEARD = (*_HANDED_OVER, ReminderState.DELIVERED, ReminderState.UNCONFIRMED)
+_WHY = {
+    DeadlineState.OPEN: "no_longer_planned",
+    DeadlineState.SETTLED: "settled",
+    DeadlineState.LAPSED: "lapsed",
+    DeadlineState.CANCELLED: "ended",
+    DeadlineState.SUPERSEDED: "started_again",
+}
+"""Why a reminder is cancelled, by what became of its deadline."""
+_STILL_TRUE = ("no_longer_planned", "date_moved", "lapsed")
+"""Reasons for which what was handed over is not marked as overtaken."""
 
 
 @dataclass(slots=True)
@@ -88,11 +98,19 @@ class _Work:
         close_call_tasks(self.session, row, now=self.now, note=row.state)
 
     def close_case(self) -> None:
-        """A case is closed while a `cancelled` stands among its events."""
-        cancelled = any(event.event == "cancelled" for event in self.file.events)
+        """A case is closed from its last `cancelled` on, until something starts a rule again."""
+        rules = self.context.procedure(self.file.case.procedure).rules
+        starts = {name for rule in rules for name in rule.starts_on}
+        ended_at = self._last({"cancelled"})
+        started_at = self._last(starts)
+        cancelled = ended_at is not None and (started_at is None or started_at <= ended_at)
         self.file.case.state = "closed" if cancelled else "open"
         self.file.case.closed_at = self.now if cancelled else None
         self.file.case.updated_at = self.now
+
+    def _last(self, names: Collection[str]) -> datetime | None:
+        return max((one.occurred_at for one in self.file.events if one.event in names),
+                   default=None)  # fmt: skip
 
     def _wanted(self) -> list[CaseDeadline]:
         case = self.file.case
@@ -127,16 +145,17 @@ class _Work:
         self._write(row, wanted)
         self.session.add(row)
         self.file.deadlines.append(row)
-        if wanted.state is DeadlineState.LAPSED:
+        if wanted.state is DeadlineState.LAPSED and not wanted.occurrence:
             self.done.lapsed.append(wanted.rule.id)
         return row
 
     def _updated(self, row: DeadlineRow, wanted: CaseDeadline) -> DeadlineRow:
-        if row.told and row.told != wanted.deadline.told and wanted.state is DeadlineState.OPEN:
-            self._audit_move(row, wanted)
+        before = deadline_of(row).told if row.state == DeadlineState.OPEN else row.told
+        is_open = wanted.state is DeadlineState.OPEN
+        if row.told and before != wanted.deadline.told and is_open:
+            self._audit_move(row, before, wanted)
             row.plan_version += 1
             row.planned_at = self.now
-            row.told = ""
             self.done.moved += 1
         self._write(row, wanted)
         return row
@@ -156,8 +175,8 @@ class _Work:
         row.act_by_at, row.ready_on = due.act_by, due.ready_on
         row.updated_at = self.now
 
-    def _audit_move(self, row: DeadlineRow, wanted: CaseDeadline) -> None:
-        moved = {"from": row.told, "to": wanted.deadline.told, "cause": self.cause}
+    def _audit_move(self, row: DeadlineRow, before: str, wanted: CaseDeadline) -> None:
+        moved = {"from": before, "to": wanted.deadline.told, "cause": self.cause}
         entry = Entry(row.centre_id, self.now, "qida", "deadline.moved", row.id, moved)
         append_audit(self.session, entry)
 
@@ -171,12 +190,22 @@ class _Work:
             planned_at=row.planned_at,
             moved=row.plan_version > 1,
         )
-        self._plan(row, made, str(wanted.state))
+        if self._is_as_announced(row, wanted):
+            kept = tuple(one for one in made.reminders if one.step != "moved")
+            made = Plan(kept, made.call)
+        self._plan(row, made, _WHY[wanted.state])
         is_over = wanted.state is not DeadlineState.OPEN and not made.call
         if is_over and self.file.has_called(row.id):
             close_call_tasks(self.session, row, now=self.now, note=str(wanted.state))
         if made.call and not self.file.has_called(row.id):
             open_call_task(self.session, row, reason=made.call, now=self.now)
+
+    def _is_as_announced(self, row: DeadlineRow, wanted: CaseDeadline) -> bool:
+        """The date moved and moved back before anyone heard of it: there is no news to tell."""
+        mine = [one for one in self.file.reminders if one.deadline_id == row.id]
+        is_news = any(one.step == "moved" and one.plan_version == row.plan_version for one in mine)
+        heard = any(one.state in _HEARD for one in mine)
+        return heard and not is_news and row.told == wanted.deadline.told
 
     def _plan(self, row: DeadlineRow, made: Plan, why: str) -> None:
         """Insert what is missing, move what is planned, cancel what is no longer wanted."""
@@ -193,7 +222,8 @@ class _Work:
         for one in existing:
             climbed = one.reason.startswith(CLIMBED) and made.reminders
             if one.id not in kept and not climbed:
-                self._cancel(one, why)
+                is_old = why == "no_longer_planned" and one.plan_version < row.plan_version
+                self._cancel(one, "date_moved" if is_old else why)
 
     def _insert(self, row: DeadlineRow, wanted: PlannedReminder) -> None:
         self.planned.append(

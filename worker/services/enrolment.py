@@ -1,11 +1,12 @@
 """Enrolling: a roster's rows, chunk by chunk, become cases with deadlines and reminders.
 
 A bad row is reported with its place and stops nobody else's. A dry run does exactly the same and
-takes it back, so that both give the same answer. Single events of a case are recorded here too.
+takes it back chunk by chunk, so that both give the same answer and no worker waits long. Single
+events of a case are recorded here too.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,19 +15,22 @@ from worker.crashpoints import crash_point
 from worker.domain.calendar import in_china
 from worker.domain.cases import Event, refusals
 from worker.domain.contacts import PhonePolicy
-from worker.domain.errors import BadData, Fault, QidaError
-from worker.rosters import RosterRow, read_roster
-from worker.services.applying import CaseKey, Desk, Enrolment, by_case, key_of
+from worker.domain.errors import BadData, Fault, QidaError, Text, Unavailable
+from worker.rosters import EVENT_WORDS, RosterRow, read_roster
+from worker.services.applying import CaseKey, Desk, Enrolment, by_case, discreet, key_of
 from worker.services.casework import rework
 from worker.services.context import Context
 from worker.store.audit import Entry, append_audit
 from worker.store.cases import CaseFile, case_files, lock_cases
 from worker.store.database import Session
-from worker.store.tables import CaseEventRow
+
+log = logging.getLogger(__name__)
 
 CHUNK = 500
 _MOST_WAITING = 20_000
 """How many rows may wait for an earlier event further down the file: they are kept in memory."""
+_MOST_REPEATED = 200_000
+"""How many rows a dry run keeps to repeat, where a case goes on in a later chunk."""
 
 
 def enrol_file(
@@ -38,16 +42,24 @@ def enrol_file(
     all_or_nothing: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Enrolment:
-    """Enrol every good row of a roster file; with `all_or_nothing` only if all are good.
+    """Enrol every good row of a roster file; with `all_or_nothing` only if none is bad.
 
     Raises BadData where the file as a whole cannot be read.
     """
     abroad = any(centre.abroad_numbers for centre in context.centres.values())
     policy = PhonePolicy(sandbox=context.simulated, abroad=abroad)
-    rows = read_roster(path, phones=policy, now=now)
-    return enrol_rows(
-        context, rows, now=now, dry_run=dry_run, all_or_nothing=all_or_nothing, progress=progress
-    )
+    words = dict(EVENT_WORDS) | dict(getattr(context.rulebook, "event_words", {}))
+
+    def enrol(*, dry_run: bool) -> Enrolment:
+        rows = read_roster(path, phones=policy, now=now, events=words)
+        return enrol_rows(context, rows, now=now, dry_run=dry_run, progress=progress)
+
+    if not all_or_nothing:
+        return enrol(dry_run=dry_run)
+    tried = enrol(dry_run=True)
+    if tried.faults:
+        tried.new = tried.changed = tried.events = tried.planned = tried.moved = 0
+    return tried if tried.faults or dry_run else enrol(dry_run=False)
 
 
 def enrol_rows(
@@ -56,34 +68,16 @@ def enrol_rows(
     *,
     now: datetime,
     dry_run: bool = False,
-    all_or_nothing: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Enrolment:
     """Enrol rows already read; see `enrol_file`."""
     report = Enrolment()
-    together = dry_run or all_or_nothing
-    with _outer(context, together) as outer:
-        savepoint = outer.begin_nested() if outer is not None else None
-        queue = _Queue(context, outer, now, report)
-        for chunk in _chunks(rows, report):
-            queue.take(chunk)
-            progress(report.rows)
-        queue.finish()
-        if savepoint is not None and (dry_run or report.faults):
-            savepoint.rollback()
-    if all_or_nothing and report.faults:
-        report.new = report.changed = report.events = report.planned = report.moved = 0
+    queue = _Queue(context, dry_run, now, report)
+    for chunk in _chunks(rows, report):
+        queue.take(chunk)
+        progress(report.rows)
+    queue.finish()
     return report
-
-
-@contextmanager
-def _outer(context: Context, together: bool) -> Iterator[Session | None]:
-    """One transaction around the whole file, or none: each chunk then has its own."""
-    if not together:
-        yield None
-        return
-    with context.db.transaction() as session:
-        yield session
 
 
 def _chunks(rows: Iterable[RosterRow | Fault], report: Enrolment) -> Iterator[list[RosterRow]]:
@@ -106,10 +100,12 @@ class _Queue:
     """Rows chunk by chunk; a row that needs an earlier event waits until the file has shown it."""
 
     context: Context
-    outer: Session | None
+    dry_run: bool
     now: datetime
     report: Enrolment
     waiting: dict[CaseKey, list[RosterRow]] = field(default_factory=dict)
+    earlier: dict[CaseKey, list[RosterRow]] = field(default_factory=dict)
+    repeated: int = 0
 
     def take(self, chunk: Sequence[RosterRow]) -> None:
         """Apply a chunk, after what waited of its cases."""
@@ -127,19 +123,37 @@ class _Queue:
             self._apply(chunk, may_defer=False)
 
     def _apply(self, rows: Sequence[RosterRow], *, may_defer: bool) -> list[RosterRow]:
-        """Apply rows in a transaction, of their own or the file's; returns those that must wait."""
+        """Apply rows in a transaction of their own; returns those that must wait."""
         desk = Desk(self.context, self.now, may_defer)
-        if self.outer is not None:
-            _take(desk, self.outer, rows)
-            self.outer.flush()
-            self.outer.expunge_all()
-        else:
-            with self.context.db.transaction() as session:
+        with self.context.db.transaction() as session:
+            if self.dry_run:
+                self._try(desk, session, rows)
+            else:
                 _take(desk, session, rows)
                 crash_point("in_enrol")
+        if not self.dry_run:
             crash_point("after_enrol")
         _add(self.report, desk.report)
         return desk.deferred
+
+    def _try(self, desk: Desk, session: Session, rows: Sequence[RosterRow]) -> None:
+        """Apply rows and take them back; what this file said of their cases is repeated first."""
+        groups = by_case(self.context, rows)
+        before = [row for key in groups for row in self.earlier.get(key, ())]
+        savepoint = session.begin_nested()
+        if before:
+            _take(Desk(self.context, self.now, may_defer=True), session, before)
+            session.flush()
+            session.expunge_all()
+        _take(desk, session, rows)
+        session.flush()
+        savepoint.rollback()
+        waits = set(map(id, desk.deferred))
+        for key, of_case in groups.items():
+            if self.repeated < _MOST_REPEATED:
+                kept = [row for row in of_case if id(row) not in waits]
+                self.earlier.setdefault(key, []).extend(kept)
+                self.repeated += len(kept)
 
 
 def _take(desk: Desk, session: Session, rows: Sequence[RosterRow]) -> None:
@@ -148,16 +162,38 @@ def _take(desk: Desk, session: Session, rows: Sequence[RosterRow]) -> None:
     try:
         with session.begin_nested():
             attempt.enrol(session, rows)
-    except QidaError as error:
+    except Exception as error:
+        if _is_of_the_database(error):
+            raise
         cases = list(by_case(desk.context, rows).values())
         if len(cases) > 1:
             for of_case in cases:
                 _take(desk, session, of_case)
             return
         attempt = Desk(desk.context, desk.now, desk.may_defer)
-        attempt.refuse(rows, error)
+        attempt.refuse(rows, _of_the_case(error, rows))
     _add(desk.report, attempt.report)
     desk.deferred += attempt.deferred
+
+
+_OF_THE_DATABASE = frozenset(
+    {"OperationalError", "InterfaceError", "InternalError", "TimeoutError"}
+)
+"""By name, as PEP 249 has them: the library that raises them is the store's affair."""
+
+
+def _is_of_the_database(error: Exception) -> bool:
+    """Not of the data: out of reach, full or busy. It holds for all cases and ends the file."""
+    return isinstance(error, Unavailable) or type(error).__name__ in _OF_THE_DATABASE
+
+
+def _of_the_case(error: Exception, rows: Sequence[RosterRow]) -> QidaError:
+    if isinstance(error, QidaError):
+        return error
+    kind = type(error).__name__  # without its text: that may repeat what the cells hold
+    log.error("case.not_enrolled", extra={"place": discreet(rows[0].place), "reason": kind})
+    said = Text(f"意外错误 {kind}，该案件未登记", f"unforeseen {kind}: the case was not enrolled")
+    return BadData(said.zh, said.en)
 
 
 def _add(report: Enrolment, part: Enrolment) -> None:
@@ -175,7 +211,7 @@ def record_event(
     with context.db.reading() as session:
         case = case_files(session, [case_id])[case_id].case
     row = RosterRow(
-        place=f"{case.reference} {event}",
+        place="command",
         reference=case.reference,
         centre=case.centre_id,
         event=event,
@@ -198,15 +234,15 @@ def void_event(
     if not reason.strip():
         raise BadData("作废事项须写明理由 --reason", "voiding an event needs a reason: --reason")
     with context.db.transaction() as session:
-        row = session.get(CaseEventRow, event_id)
-        if row is None or row.voided_at is not None or row.case_id != case_id:
+        lock_cases(session, [case_id])  # before reading: of two who void at once one comes second
+        file = case_files(session, [case_id])[case_id]
+        row = next((event for event in file.events if event.id == event_id), None)
+        if row is None:
             raise BadData(f"没有有效的事项 {event_id}", f"no event {event_id} in force")
-        lock_cases(session, [row.case_id])
-        file = case_files(session, [row.case_id])[row.case_id]
-        file.events = [event for event in file.events if event.id != event_id]
+        file.events = [event for event in file.events if event is not row]
         _refuse_broken_order(context, file, now)
         row.voided_at, row.void_reason = now, reason
-        voided = {"event": row.event}
+        voided = {"event": row.event, "reason": reason}
         append_audit(session, Entry(row.centre_id, now, actor, "event.voided", row.id, voided))
         rework(session, context, file, now=now, cause="event voided")
 

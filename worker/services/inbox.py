@@ -4,6 +4,7 @@ A file is read once, when it has lain unchanged for 5 seconds. Inbox files then 
 with their errors beside them, and are erased after 7 days.
 """
 
+import errno
 import logging
 from collections import Counter
 from datetime import datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 from worker.clock import seconds_since
 from worker.domain.errors import Fault, QidaError, Text, Unavailable
 from worker.rosters import by_row, write_errors
+from worker.services.applying import discreet_name
 from worker.services.context import Context
 from worker.services.enrolment import Enrolment, enrol_file
 
@@ -19,6 +21,9 @@ log = logging.getLogger(__name__)
 
 SETTLED_AFTER = 5.0
 KEPT = 7 * 24 * 3600.0
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_LONGEST_NAME = 200
+"""Bytes; file systems take 255."""
 _READABLE = frozenset({".yaml", ".yml", ".csv", ".xlsx"})
 
 Seen = dict[Path, tuple[float, int]]
@@ -29,7 +34,7 @@ and so does a file of var/inbox that could not be dealt with."""
 def take_in(context: Context, seen: Seen, *, now: datetime) -> Counter[str]:
     """Enrol every settled file of both folders, and erase what was done a week ago.
 
-    Raises Unavailable, OSError where database or disk fail: the files are read again later.
+    Raises Unavailable, or OSError on a full disk: the files are read again when there is room.
     """
     counts: Counter[str] = Counter()
     errors, done = context.home / "var" / "errors", context.home / "var" / "done"
@@ -44,10 +49,10 @@ def take_in(context: Context, seen: Seen, *, now: datetime) -> Counter[str]:
                 if errors_in is done:
                     _put_away(path, done, now)
                     continue
-            except (Unavailable, OSError):  # a full disk: to be read again when there is room
-                raise
-            except Exception:
-                log.exception("file.failed", extra={"place": path.name})
+            except Exception as error:
+                if _is_for_later(error):
+                    raise
+                _say_failed(path, error)
                 counts["error"] += 1
             seen[path] = version
     for kept in (done, errors):
@@ -55,10 +60,27 @@ def take_in(context: Context, seen: Seen, *, now: datetime) -> Counter[str]:
     return +counts
 
 
+def _is_for_later(error: Exception) -> bool:
+    """Database or disk have to be mended first, and all files with them."""
+    no_room = isinstance(error, OSError) and error.errno in _NO_ROOM
+    return no_room or isinstance(error, Unavailable)
+
+
+def _say_failed(path: Path, error: Exception) -> None:
+    reason = type(error).__name__  # without its text: that may repeat the file's name
+    log.error("file.failed", extra={"place": discreet_name(path.name), "reason": reason})
+
+
 def _put_away(path: Path, done: Path, now: datetime) -> None:
     """Move a file to where it is kept for a week, which begins now."""
     done.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.rename(done / f"{now:%Y%m%dT%H%M%S}-{path.name}").touch()
+    path.rename(done / f"{now:%Y%m%dT%H%M%S}-{_shortened(path)}").touch()
+
+
+def _shortened(path: Path) -> str:
+    """The file's name, cut so that the time before it and `.errors.csv` after it still fit."""
+    cut = path.stem.encode("utf-8", "surrogateescape")[: _LONGEST_NAME - len(path.suffix)]
+    return cut.decode("utf-8", "ignore") + path.suffix
 
 
 def _settled(folder: Path) -> list[Path]:
@@ -92,7 +114,7 @@ def _enrol(context: Context, path: Path, errors_in: Path, now: datetime) -> Coun
         files=1, new=report.new, changed=report.changed, events=report.events,
         planned=report.planned, bad_rows=report.bad,
     )  # fmt: skip
-    log.info("file.enrolled", extra={"place": path.name, "counts": dict(+counts)})
+    log.info("file.enrolled", extra={"place": discreet_name(path.name), "counts": dict(+counts)})
     return +counts
 
 
@@ -101,7 +123,7 @@ _MEND = Text("请更正后重新放入", "mend it and put it in again")
 
 def _write_errors(path: Path, report: Enrolment, folder: Path, now: datetime) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stem = f"{now:%Y%m%dT%H%M%S}-{path.name}"
+    stem = f"{now:%Y%m%dT%H%M%S}-{_shortened(path)}"
     listed = [f"{one.in_language('zh')}\n  {one.in_language('en')}\n" for one in report.faults]
     if rest := report.rest():
         listed.append(f"{rest.zh}\n  {rest.en}\n")
@@ -110,7 +132,8 @@ def _write_errors(path: Path, report: Enrolment, folder: Path, now: datetime) ->
         try:
             write_errors(path, by_row(report.faults), folder / f"{stem}.errors.csv")
         except QidaError as error:
-            log.warning("errors.not_listed", extra={"place": path.name, "reason": error.text.en})
+            place = discreet_name(path.name)
+            log.warning("errors.not_listed", extra={"place": place, "reason": error.text.en})
 
 
 def _erase_old(folder: Path) -> int:

@@ -240,7 +240,7 @@ def run_listing(
                 "finished_at": iso(row.finished_at),
                 "seconds": round((row.finished_at - row.started_at).total_seconds(), 3),
                 "runs": row.runs,
-                "counts": row.counts,
+                "counts": json.loads(row.counts),
                 "error": row.error,
             }
             for row in list_runs(session, duty, limit)

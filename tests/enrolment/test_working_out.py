@@ -1,0 +1,136 @@
+"""What a case's events come to: open or closed, moved or not, and why reminders are cancelled."""
+
+import json
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from tests.enrolment.office import GOOD, NOW, REPORTED, Office
+from worker.domain.centres import Closure
+from worker.domain.contacts import PhonePolicy
+from worker.rosters import read_roster
+from worker.services.enrolment import CHUNK, enrol_rows, void_event
+from worker.services.recalculating import recalculate
+from worker.services.sending import send_due
+
+
+def closed_on(office: Office, *days: date) -> None:
+    """The counter closed on these days; deadlines are worked out anew."""
+    centre = office.context.centre("demo")
+    away = tuple(Closure(day, day) for day in days)
+    office.know(replace(centre, closures=away, version="-".join(["v", *map(str, days)])))
+    recalculate(office.context, now=office.clock.now())
+
+
+def test_a_new_start_after_a_cancelled_one_opens_the_case_again(office: Office) -> None:
+    office.enrol(REPORTED, "A-1,,撤案,2026-11-21 10:00,,")
+    closed = office.case("A-1")["state"]
+
+    report = office.enrol("A-1,,申请补卡,2026-11-23 09:00,,")
+
+    assert (closed, office.case("A-1")["state"]) == ("closed", "open")
+    assert report.planned == len([row for row in office.reminders() if row["state"] == "planned"])
+
+
+def test_what_follows_a_cancelled_one_without_starting_anything_leaves_it_closed(
+    office: Office,
+) -> None:
+    office.enrol(REPORTED, "A-1,,申请补卡,2026-11-20 17:00,,", "A-1,,撤案,2026-11-21 10:00,,")
+
+    office.enrol("A-1,,改密,2026-11-23 09:00,,")
+
+    assert office.case("A-1")["state"] == "closed"
+
+
+def test_a_cancelled_reminder_says_what_became_of_its_deadline(office: Office) -> None:
+    office.enrol(REPORTED)
+
+    office.enrol("A-1,,书面挂失,2026-11-23 09:30,,")
+
+    assert {row["reason"] for row in office.reminders()} == {"settled"}
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_bare_date_stands_after_what_happened_on_its_day(office: Office, rows: int) -> None:
+    lines = [REPORTED.replace("16:20", "09:20"), "A-1,,书面挂失,2026-11-20,,"]
+    if rows == 1:
+        office.enrol(lines[0])
+
+    office.enrol(*lines[-rows:])
+    again = office.enrol(*lines)
+
+    assert office.states("A-1") == {"national.phone-loss-report": "settled"}
+    assert (again.unchanged, again.events) == (1, 0)
+
+
+def test_a_bare_date_already_on_record_is_not_recorded_at_another_hour(office: Office) -> None:
+    office.enrol("A-1,national,申请补卡,2026-11-20,张三,10000000001")
+    office.enrol("A-1,,书面挂失,2026-11-20 10:00,,")
+
+    again = office.enrol("A-1,national,申请补卡,2026-11-20,张三,10000000001")
+
+    assert again.events == 0
+
+
+def test_months_gone_by_before_enrolment_are_no_news(office: Office) -> None:
+    report = office.enrol("A-1,employer,入职参保,2026-06-15 09:00,张三,10000000001")
+
+    assert (report.faults, report.notes) == ([], {})
+    assert report.planned > 0
+
+
+def test_a_date_that_moves_and_moves_back_unannounced_is_no_news(office: Office) -> None:
+    office.enrol(REPORTED)
+    send_due(office.context, now=office.clock.now())
+
+    closed_on(office, date(2026, 11, 25), date(2026, 11, 26), date(2026, 11, 24))
+    [moved] = [row for row in office.reminders() if row["step"] == "moved"]
+    closed_on(office)
+
+    assert moved["state"] == "planned"
+    after = [row for row in office.reminders() if row["step"] == "moved"]
+    assert [(row["state"], row["reason"]) for row in after] == [("cancelled", "date_moved")]
+    assert any(row["state"] == "planned" for row in office.reminders())
+
+
+def test_a_voided_event_leaves_its_reason_in_the_audit_trail(office: Office) -> None:
+    office.enrol(REPORTED)
+    case = office.case("A-1")
+
+    void_event(office.context, case["events"][0]["id"], "登记错了", case_id=case["id"],
+               actor="cli", now=office.clock.now())  # fmt: skip
+
+    [entry] = [row for row in office.content()["audit_entry"] if "event.voided" in row]
+    assert any("登记错了" in str(_read(value)) for value in entry)
+
+
+def _read(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
+
+
+def test_a_dry_run_lets_others_write_between_its_chunks(office: Office) -> None:
+    lines = [GOOD.replace("A-2", f"C-{number}") for number in range(CHUNK + 1)]
+    rows = read_roster(office.roster(*lines), phones=PhonePolicy(sandbox=True), now=NOW)
+    written = []
+
+    def write(_: int) -> None:
+        with office.context.db.transaction():
+            written.append(True)
+
+    report = enrol_rows(office.context, rows, now=NOW, dry_run=True, progress=write)
+
+    assert report.new == CHUNK + 1
+    assert len(written) == 2
+    assert office.cases() == []
+
+
+def test_a_dry_run_remembers_what_the_file_said_chunks_before(office: Office) -> None:
+    between = [GOOD.replace("A-2", f"C-{number}") for number in range(CHUNK)]
+    lines = [REPORTED, *between, "A-1,,书面挂失,2026-11-21 10:00,,"]
+
+    tried = office.enrol(*lines, dry_run=True)
+    done = office.enrol(*lines)
+
+    assert tried == done
+    assert tried.faults == []
