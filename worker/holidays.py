@@ -4,7 +4,7 @@ Only its tables are used. Its `find_workday` is one day late from every day off,
 calls late December known although the next notice may still change it (decision 0002).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache
 
@@ -12,6 +12,7 @@ import chinese_calendar
 from lunardate import LunarDate
 
 from worker.domain.calendar import ONE_DAY, Notice, WorkingCalendar
+from worker.domain.errors import Fault, Misconfigured, Text
 
 LAST_YEAR = 2060
 """How far estimates reach: far enough for ten-year cards issued in the 2040s."""
@@ -31,12 +32,66 @@ _NAMES = {
 def build_calendar(notices: Iterable[Notice] = (), region: str = "") -> WorkingCalendar:
     """The package's years, then national notices, then the region's own, as one calendar.
 
-    Raises BadData when the years leave a gap.
+    Raises Misconfigured, with the file of each, for notices that leave a year out before them or
+    lack a day off by law: what such a notice calls firm would be wrong.
     """
+    notices = tuple(notices)
+    if faults := _faults(notices):
+        raise Misconfigured("放假通知不可用", "holiday notices cannot be used", faults)
     extra = sorted(notices, key=lambda notice: (bool(notice.region), notice.year))
     chosen = [notice for notice in extra if notice.region in ("", region)]
     last_year = max([LAST_YEAR, *(notice.year for notice in chosen)])
     return WorkingCalendar([*_package_notices(), *chosen], statutory_days(last_year), last_year)
+
+
+def _faults(notices: Sequence[Notice]) -> tuple[Fault, ...]:
+    years = {notice.year for notice in (*_package_notices(), *notices) if not notice.region}
+    gaps = [one for one in _national(notices) if one.year - 1 not in years]
+    return (
+        *(_fault_of_gap(notice) for notice in gaps),
+        *(_fault_of_missing(*one) for one in incomplete(notices) if one[0] not in gaps),
+    )
+
+
+def _national(notices: Iterable[Notice]) -> list[Notice]:
+    """The notices of years that the package does not cover yet."""
+    covered = _package_notices()[-1].year
+    return [notice for notice in notices if not notice.region and notice.year > covered]
+
+
+def incomplete(notices: Iterable[Notice]) -> list[tuple[Notice, list[date]]]:
+    """National notices of new years that lack days off by law, with those days.
+
+    All notices of a year together must list them; an amendment of a published year need not.
+    """
+    new = _national(notices)
+    found = []
+    for notice in new:
+        listed = set().union(*(one.rest for one in new if one.year == notice.year))
+        by_law = (day for day in statutory_days(notice.year) if day.year == notice.year)
+        if missing := sorted(day for day in by_law if day not in listed):
+            found.append((notice, missing))
+    return found
+
+
+def _fault_of_gap(notice: Notice) -> Fault:
+    year = notice.year - 1
+    return Fault(
+        notice.place or str(notice.year),
+        Text(f"{year} 年没有放假通知", f"there is no notice for {year}"),
+        Text(f"先写入 {year} 年的通知", f"enter the notice of {year} first"),
+        code="missing_year",
+    )
+
+
+def _fault_of_missing(notice: Notice, days: Sequence[date]) -> Fault:
+    return Fault(
+        notice.place or str(notice.year),
+        Text("法定节日没有列为放假", "days off by law are not listed as rest"),
+        Text("对照通知补入 rest", "add them to rest as the notice names them"),
+        ", ".join(day.isoformat() for day in days),
+        "missing_days",
+    )
 
 
 @cache

@@ -19,10 +19,10 @@ from worker.domain.calendar import (
 )
 from worker.domain.centres import Centre, Office
 from worker.domain.deadlines import deadline
-from worker.domain.errors import BadData
+from worker.domain.errors import Misconfigured
 from worker.domain.periods import WorkingDays, end_of
 from worker.domain.rules import Rule
-from worker.holidays import build_calendar, statutory_days
+from worker.holidays import build_calendar, incomplete, statutory_days
 
 DATES = st.dates(date(2005, 1, 1), date(2055, 12, 31))
 COUNTS = st.integers(1, 250)
@@ -222,8 +222,29 @@ def test_the_order_in_which_notices_are_given_changes_nothing() -> None:
 
 
 def test_notices_that_leave_a_year_out_are_refused() -> None:
-    with pytest.raises(BadData, match="2028"):
-        build_calendar([replace(NOTICE_2027, year=2028)])
+    stray = replace(NOTICE_2027, year=2028, rest=frozenset(statutory_days(2028)), place="2028.yaml")
+
+    with pytest.raises(Misconfigured) as refused:
+        build_calendar([stray])
+
+    assert [(one.place, one.code) for one in refused.value.faults] == [
+        ("2028.yaml", "missing_year")
+    ]
+    assert "2027" in refused.value.faults[0].message.en
+
+
+def test_a_notice_that_lacks_days_off_by_law_is_not_believed() -> None:
+    bare = replace(NOTICE_2027, rest=frozenset(), place="2027.yaml")
+    slip = replace(NOTICE_2027, rest=NOTICE_2027.rest - dates(2027, "02-07"), place="2027.yaml")
+
+    with pytest.raises(Misconfigured) as refused:
+        build_calendar([bare])
+
+    assert [one.place for one in refused.value.faults] == ["2027.yaml"]
+    assert incomplete([slip]) == [(slip, [date(2027, 2, 7)])]
+    assert incomplete([NOTICE_2027]) == []
+    assert incomplete([replace(bare, year=2026)]) == []  # amends a published year
+    assert incomplete([replace(bare, region="示例州")]) == []
 
 
 def test_the_shipped_calendar_is_the_published_one_day_by_day(calendar: WorkingCalendar) -> None:

@@ -24,6 +24,7 @@ def test_a_notice_is_read(write: Write) -> None:
     (notice,) = require(read_notices(folder))
 
     assert (notice.year, notice.title, notice.region) == (2027, "关于2027年的通知", "")
+    assert notice.place.startswith("config/calendar/2027.yaml")
     assert notice.url == "https://example.com/2027"
     assert notice.published_on == date(2026, 11, 25)
     assert notice.rest == {date(2027, 1, day) for day in (1, 2, 3)}

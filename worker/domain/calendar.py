@@ -66,7 +66,10 @@ class Day(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One yearly holiday notice (or a regional one): days off and make-up days it names."""
+    """One yearly holiday notice (or a regional one): days off and make-up days it names.
+
+    `place` is the file a person entered it in, empty for a published calendar.
+    """
 
     year: int
     title: str
@@ -76,6 +79,7 @@ class Notice:
     published_on: date | None = None
     region: str = ""
     names: Mapping[date, str] = field(default_factory=dict)
+    place: str = ""
 
 
 def in_china(instant: datetime) -> datetime:

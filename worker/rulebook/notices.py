@@ -35,6 +35,7 @@ def _notice(_name: str, item: Item) -> Notice:
         url=notice["url"].match(r"https?://\S+", "https://www.gov.cn/..."),
         published_on=notice["published_on"].day(),
         region=given["region"].text(),
+        place=item.place,
     )
 
 
