@@ -115,8 +115,9 @@ def test_a_dry_run_lets_others_write_between_its_chunks(office: Office) -> None:
     written = []
 
     def write(_: int) -> None:
-        with office.context.db.transaction():
-            written.append(True)
+        with office.context.db.transaction() as session:
+            session.connection()  # takes the lock of a writer
+        written.append(True)
 
     report = enrol_rows(office.context, rows, now=NOW, dry_run=True, progress=write)
 
