@@ -98,6 +98,7 @@ class _Facts:
     entries: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     attempts_of: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     twins: list[str] = field(default_factory=list)
+    reached: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
         tables = self.books.tables
@@ -106,6 +107,9 @@ class _Facts:
         self.deadlines = {row["id"]: row for row in tables["deadline"]}
         for attempt in self.attempts:
             self.attempts_of[attempt["reminder_id"]].append(attempt)
+        self.reached = {
+            row["deadline_id"] for row in tables["reminder"] if row["state"] == "delivered"
+        }
         self._credit()
 
     def _credit(self) -> None:
@@ -248,9 +252,10 @@ def _refused(facts: _Facts, reminder: Row) -> bool:
 
 
 def _called_if_needed(facts: _Facts, reminder: Row, called: set[str]) -> bool:
-    """Before a lapse, what no message can do any more a person must have been asked to do."""
-    is_lapse = facts.deadlines[reminder["deadline_id"]]["kind"] == "lapse"
-    return not is_lapse or reminder["step"] == "lapsed" or reminder["deadline_id"] in called
+    """Before a lapse of which no message was delivered, a person must have been asked to call."""
+    deadline_id = reminder["deadline_id"]
+    is_lapse = facts.deadlines[deadline_id]["kind"] == "lapse" and reminder["step"] != "lapsed"
+    return not is_lapse or deadline_id in called | facts.reached
 
 
 def _carried(facts: _Facts) -> Iterator[Violation]:

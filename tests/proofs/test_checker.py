@@ -74,6 +74,14 @@ def test_identical_texts_of_the_same_minutes_may_stand_for_each_other(ledgers: A
     assert report.twins == ["SB1"]
 
 
+def test_nobody_need_call_a_person_who_was_told_by_another_message(ledgers: Any) -> None:
+    too_late = ledgers.reminder(id="r2", step="last_day", state="expired", reason="too_late")
+
+    report = check(books(ledgers, reminder=[ledgers.reminder(), too_late]))
+
+    assert report.violations == []
+
+
 SPOILED: dict[str, tuple[str, str, Spoil]] = {
     "the file is damaged": ("I0", "wrong", lambda _: {"damage": ["row 3 missing from index"]}),
     "an acknowledged case is gone": (
