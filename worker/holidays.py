@@ -5,6 +5,7 @@ calls late December known although the next notice may still change it (decision
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import cache
 
@@ -32,13 +33,13 @@ _NAMES = {
 def build_calendar(notices: Iterable[Notice] = (), region: str = "") -> WorkingCalendar:
     """The package's years, then national notices, then the region's own, as one calendar.
 
-    Raises Misconfigured, with the file of each, for notices that leave a year out before them or
-    lack a day off by law: what such a notice calls firm would be wrong.
+    Days off by law that a notice forgot are taken as rest. Raises Misconfigured, with the file of
+    each, for notices that leave out a year before them.
     """
     notices = tuple(notices)
     if faults := _faults(notices):
         raise Misconfigured("放假通知不可用", "holiday notices cannot be used", faults)
-    extra = sorted(notices, key=lambda notice: (bool(notice.region), notice.year))
+    extra = sorted(_completed(notices), key=lambda notice: (bool(notice.region), notice.year))
     chosen = [notice for notice in extra if notice.region in ("", region)]
     last_year = max([LAST_YEAR, *(notice.year for notice in chosen)])
     return WorkingCalendar([*_package_notices(), *chosen], statutory_days(last_year), last_year)
@@ -46,11 +47,7 @@ def build_calendar(notices: Iterable[Notice] = (), region: str = "") -> WorkingC
 
 def _faults(notices: Sequence[Notice]) -> tuple[Fault, ...]:
     years = {notice.year for notice in (*_package_notices(), *notices) if not notice.region}
-    gaps = [one for one in _national(notices) if one.year - 1 not in years]
-    return (
-        *(_fault_of_gap(notice) for notice in gaps),
-        *(_fault_of_missing(*one) for one in incomplete(notices) if one[0] not in gaps),
-    )
+    return tuple(_fault_of_gap(one) for one in _national(notices) if one.year - 1 not in years)
 
 
 def _national(notices: Iterable[Notice]) -> list[Notice]:
@@ -84,14 +81,15 @@ def _fault_of_gap(notice: Notice) -> Fault:
     )
 
 
-def _fault_of_missing(notice: Notice, days: Sequence[date]) -> Fault:
-    return Fault(
-        notice.place or str(notice.year),
-        Text("法定节日没有列为放假", "days off by law are not listed as rest"),
-        Text("对照通知补入 rest", "add them to rest as the notice names them"),
-        ", ".join(day.isoformat() for day in days),
-        "missing_days",
-    )
+def _completed(notices: Sequence[Notice]) -> list[Notice]:
+    """With the days off by law that a file forgot: no notice can make people work on them."""
+    forgotten = {notice.year: frozenset(days) for notice, days in incomplete(notices)}
+    return [
+        replace(one, rest=one.rest | (forgotten.get(one.year, frozenset()) - one.work))
+        if one in _national(notices)
+        else one
+        for one in notices
+    ]
 
 
 @cache
@@ -145,13 +143,3 @@ def _qingming(year: int) -> date:
     terms = chinese_calendar.get_solar_terms(date(year, 4, 1), date(year, 4, 10))
     found: date = next(day for day, term in terms if term == "清明")
     return found
-
-
-def missing_statutory_days(calendar: WorkingCalendar) -> list[date]:
-    """Days off by law that the notices since 2025 do not list as rest: a slip in a file."""
-    listed: set[date] = set().union(*(notice.rest for notice in calendar.notices))
-    return [
-        day
-        for day in statutory_days(calendar.last.year)
-        if day <= calendar.covered_to and day not in listed
-    ]

@@ -1,7 +1,7 @@
 """The composition root: settings, configuration, database and channels become one Runtime."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worker.channels.sandbox import Sandbox
 from worker.clock import Clock
-from worker.domain.calendar import WorkingCalendar
+from worker.domain.calendar import Notice, WorkingCalendar
 from worker.domain.centres import Centre
 from worker.domain.delivery import Channel, ChannelKind
 from worker.domain.errors import Fault, Misconfigured, Unavailable
@@ -73,16 +73,24 @@ def load_knowledge(
     )
     notices, most = read_notices(folder(home, "config/calendar"))
     templates = Templates.load(folder(home, "templates"))
-    regions = {"", *(centre.region for centre in centres.values())}
-    calendars = (
-        previous.calendars
-        if most and previous
-        else {region: build_calendar(notices, region) for region in regions}
-    )
+    calendars, wrong = _calendars(notices, centres)
+    if previous and (most or wrong):
+        calendars = previous.calendars
     knowledge = Knowledge(rulebook, centres, calendars, templates)
     if templates.faults and previous:
         knowledge = replace(knowledge, templates=previous.templates)
-    return knowledge, (*faults, *more, *most, *templates.faults)
+    return knowledge, (*faults, *more, *most, *wrong, *templates.faults)
+
+
+def _calendars(
+    notices: Sequence[Notice], centres: Mapping[str, Centre]
+) -> tuple[Mapping[str, WorkingCalendar], tuple[Fault, ...]]:
+    """The calendar of every region, or the package's own with what is wrong with the notices."""
+    regions = {"", *(centre.region for centre in centres.values())}
+    try:
+        return {region: build_calendar(notices, region) for region in regions}, ()
+    except Misconfigured as error:
+        return dict.fromkeys(regions, build_calendar()), error.faults
 
 
 def require_knowledge(home: Path) -> Knowledge:

@@ -66,17 +66,17 @@ def _row(day: Day) -> dict[str, object]:
 def check(as_data: Json = False) -> None:
     """Check the notices in config/calendar and how far the calendar reaches."""
     from worker.clock import SystemClock
-    from worker.holidays import missing_statutory_days
+    from worker.holidays import incomplete
     from worker.rulebook import read_notices
     from worker.runtime import folder, national_calendar
 
     home = home_of()
-    _, faults = read_notices(folder(home, "config/calendar"))
+    notices, faults = read_notices(folder(home, "config/calendar"))
     if faults:
         list_faults(faults)
         raise typer.Exit(78)
     calendar = national_calendar(home)
-    missing = missing_statutory_days(calendar)
+    missing = [day for _, days in incomplete(notices) for day in days]
     reach = calendar.firm_to - SystemClock().now().date()
     if as_data:
         print_json([{
@@ -90,7 +90,10 @@ def check(as_data: Json = False) -> None:
     ))  # fmt: skip
     if missing:
         listed = ", ".join(day.isoformat() for day in missing)
-        say(Text(f"法定节日没有列为放假：{listed}", f"statutory days not listed as rest: {listed}"))
+        say(Text(
+            f"通知文件漏列了法定节日（仍按放假计算，请核对）：{listed}",
+            f"the notice file leaves out days off by law (taken as rest, please check): {listed}",
+        ))  # fmt: skip
     if reach < timedelta(days=_LOOK_AHEAD):
         year = calendar.covered_to.year + 1
         say(Text(

@@ -22,8 +22,8 @@ _MIDNIGHT = time(tzinfo=CHINA)
 _LAST_FIRM = (12, 24)  # notices for the next year have changed days from 29 December on
 _BRIDGE, _LONG_BRIDGE = 2, 4
 _LONG = frozenset({"春节", "劳动节", "国庆节"})
-"""How many days on each side of a day off by law a coming notice may make days off as well: the
-fewest with which no counter since 2007 was promised on a day off (decision 0006)."""
+"""How many days on each side of a day off by law a coming notice may make days off as well. The
+fewest that back-test to no shut counter at New Year and Spring Festival (decision 0006)."""
 
 DayKind = Literal["working", "make_up", "weekend", "holiday"]
 WORKED: frozenset[DayKind] = frozenset({"working", "make_up"})
