@@ -26,7 +26,8 @@ def test_a_repeated_roster_is_nothing_new(enrolled: Qida) -> None:
     done = enrolled("enrol", enrolled.roster(REPORTED, GOOD), *NOW)
 
     assert done.code == OK
-    assert done.out.startswith("0 new, 0 changed, 2 unchanged; ")
+    assert done.out.startswith("0 new, ")
+    assert " 2 unchanged" in done.out
 
 
 def test_a_dry_run_prints_what_the_real_run_prints(qida: Qida) -> None:

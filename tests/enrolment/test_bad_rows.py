@@ -51,6 +51,15 @@ def test_a_row_with_two_faults_is_one_bad_row(office: Office) -> None:
     assert report.bad == 1
 
 
+def test_a_dry_run_of_a_good_file_changes_nothing(office: Office) -> None:
+    before = office.content()
+
+    report = office.enrol(REPORTED, GOOD, dry_run=True)
+
+    assert (report.new, report.faults) == (2, [])
+    assert office.content() == before
+
+
 def test_a_dry_run_says_what_the_real_run_does_and_changes_nothing(office: Office) -> None:
     before = office.content()
 

@@ -79,6 +79,19 @@ def test_what_cannot_stand_is_one_fault_with_place_and_reason(
     assert [case["reference"] for case in office.cases()] == ["A-2"]
 
 
+def test_a_case_of_nothing_but_faults_is_told_of_each_row_once(office: Office) -> None:
+    report = office.enrol(
+        "A-1,national,领卡,2026-11-20 09:00,张三,10000000001",
+        "A-1,,电话挂失,2026-11-24 10:00,,",
+    )
+
+    assert sorted(fault.place for fault in report.faults) == [
+        "cases.csv, row 2",
+        "cases.csv, row 3",
+    ]
+    assert office.cases() == []
+
+
 def test_five_minutes_of_difference_between_clocks_are_allowed(office: Office) -> None:
     report = office.enrol("A-1,national,电话挂失,2026-11-23 10:05,张三,10000000001")
 
