@@ -13,8 +13,9 @@ from worker.domain.calendar import CHINA, WorkingCalendar
 from worker.domain.centres import Office
 from worker.domain.deadlines import as_json, deadline
 from worker.domain.derivations import Derivation, derivation_json, derivation_text, derive
-from worker.domain.periods import Hours, WorkingDays, as_mapping
+from worker.domain.periods import Hours, WorkingDays
 from worker.domain.rules import Rule
+from worker.domain.written_periods import as_mapping
 
 WEEKDAYS = {"zh": "周一 周二 周三 周四 周五 周六 周日", "en": "Mon Tue Wed Thu Fri Sat Sun"}
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (周.|[A-Z][a-z]{2})( \d\d:\d\d(?::\d\d)?)?")

@@ -14,20 +14,17 @@ from worker.domain.centres import Bank, Centre, RuleOverride
 from worker.domain.deadlines import terms_of
 from worker.domain.errors import BadData
 from worker.domain.periods import (
-    MOST,
     Days,
     Hours,
-    InvalidPeriod,
     MonthlyOn,
     Period,
     Reading,
     Roll,
     WorkingDays,
     Years,
-    as_mapping,
     end_of,
-    parse_period,
 )
+from worker.domain.written_periods import MOST, InvalidPeriod, as_mapping, parse_period
 
 FORWARD_OR_NONE = st.sampled_from([Roll.NONE, Roll.FORWARD])
 ANY_PERIOD: st.SearchStrategy[Period] = st.one_of(

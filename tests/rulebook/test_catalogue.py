@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import pytest
 
-from worker.domain.periods import Days, Hours, Reading, Roll, as_mapping
+from worker.domain.periods import Days, Hours, Reading, Roll
 from worker.domain.rules import RuleKind
+from worker.domain.written_periods import as_mapping
 from worker.rulebook import Rulebook, describe, load_centres, load_rulebook, require
 
 HOME = Path(__file__).parents[2]

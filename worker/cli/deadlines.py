@@ -18,8 +18,9 @@ from worker.domain.centres import Centre, Office
 from worker.domain.deadlines import Deadline, Terms, as_json, deadline, terms_of
 from worker.domain.derivations import Derivation, derivation_json, derivation_text, derive
 from worker.domain.errors import BadData
-from worker.domain.periods import end_of, parse_period
+from worker.domain.periods import end_of
 from worker.domain.rules import Rule, RuleKind
+from worker.domain.written_periods import parse_period
 
 if TYPE_CHECKING:
     from worker.runtime import Knowledge

@@ -16,11 +16,11 @@ from worker.domain.periods import (
     Reading,
     WorkingDays,
     Years,
-    as_mapping,
     end_of,
     nominal_last_day,
 )
 from worker.domain.rules import Rule, RuleKind
+from worker.domain.written_periods import as_mapping
 
 
 class Counted(NamedTuple):

@@ -10,9 +10,10 @@ from typing import TypeVar
 from worker.configfile import Item, read_folder
 from worker.domain.contacts import EVENT_NAMES
 from worker.domain.errors import Fault, Misconfigured, Text
-from worker.domain.periods import Hours, MonthlyOn, Period, as_mapping
+from worker.domain.periods import Hours, MonthlyOn, Period
 from worker.domain.rules import EVENTS_OF_ALL, Procedure, ReminderStep, Rule, RuleKind, Source
 from worker.domain.steps import default_steps
+from worker.domain.written_periods import as_mapping
 from worker.rulebook.phrases import SEE_DOCS, read_period, read_steps
 
 T = TypeVar("T")

@@ -5,9 +5,10 @@ from datetime import time
 
 from worker.configfile import Item
 from worker.domain.errors import Text
-from worker.domain.periods import InvalidPeriod, Period, parse_period
+from worker.domain.periods import Period
 from worker.domain.rules import Anchor, ReminderStep, RuleKind
 from worker.domain.steps import NAMED_STEPS
+from worker.domain.written_periods import InvalidPeriod, parse_period
 
 SEE_DOCS = Text("写法见 docs/rules.md", "docs/rules.md shows how it is written")
 
