@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 CHUNK = 500
 _MOST_WAITING = 20_000
 """How many rows may wait for an earlier event further down the file: they are kept in memory."""
-_MOST_REPEATED = 200_000
+_MOST_REPEATED = 50_000
 """How many rows a dry run keeps to repeat, where a case goes on in a later chunk."""
 
 
