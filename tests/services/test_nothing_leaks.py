@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,7 +78,8 @@ def test_no_name_number_or_text_is_ever_logged_or_kept_in_the_clear(
     said = log.getvalue()
     assert said.count("reminder.submitted") > len(PHONES)
     assert "job.failed" in said
-    assert [word for word in (*SEALED, LAST4) if word in said] == []
+    without_ids = re.sub("[0-9a-f]{16,}", "", said)  # an id may hold any four digits by chance
+    assert [word for word in (*SEALED, LAST4) if word in without_ids] == []
     assert [word for word in SEALED if any(word in text for text in kept)] == []
 
 
