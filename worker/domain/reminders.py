@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
-from typing import Literal
 
 from worker.domain.calendar import CHINA, ONE_DAY, WorkingCalendar, in_china
 from worker.domain.cases import CaseDeadline
@@ -29,8 +28,6 @@ CALL_IF_YOUNGER = timedelta(days=3)
 _A_WEEK = timedelta(days=7)
 _AT_ONCE = "at_once"
 _PRIORITY = {RuleKind.LAPSE: 0, RuleKind.STEP: 2}
-
-Recipient = Literal["citizen", "second_contact"]
 
 
 @dataclass(frozen=True, slots=True)

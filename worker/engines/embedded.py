@@ -24,7 +24,7 @@ def run_until(
     *,
     first_run: datetime,
 ) -> None:
-    """Run each duty at `first_run` and then at its interval, until `stop`; finish what runs."""
+    """Run each duty at its interval counted from `first_run`, until `stop`; finish what runs."""
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # "maximum instances" each second
     scheduler = BackgroundScheduler(timezone=CHINA, job_defaults=_DEFAULTS)
     for name, (duty, every) in duties.items():

@@ -48,7 +48,7 @@ def enrol_file(
     """
     abroad = any(centre.abroad_numbers for centre in context.centres.values())
     policy = PhonePolicy(sandbox=context.simulated, abroad=abroad)
-    words = dict(EVENT_WORDS) | dict(getattr(context.rulebook, "event_words", {}))
+    words = {**EVENT_WORDS, **context.rulebook.event_words}
 
     def enrol(*, dry_run: bool) -> Enrolment:
         rows = read_roster(path, phones=policy, now=now, events=words)
