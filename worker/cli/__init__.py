@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from worker import __version__
-from worker.cli import calendar, cases, deadlines, reminders, rules, running, templates
+from worker.cli import calendar, cases, deadlines, enrolling, reminders, rules, running, templates
 from worker.cli.output import EXIT_CODES, complain, exit_code, say
 from worker.domain.errors import QidaError, Text
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     epilog=EXIT_CODES,
 )
 deadlines.register(app)
+enrolling.register(app)
 cases.register(app)
 reminders.register(app)
 rules.register(app)
