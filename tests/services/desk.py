@@ -285,6 +285,12 @@ class Provider:
     def find(self, *_: object, **__: object) -> Found:
         return _next(self._found)
 
+    def redact(self, provider_id: str) -> bool:
+        return bool(provider_id)
+
+    def listed(self, *_: object) -> Found:
+        return _next(self._found)
+
     def close(self) -> None:
         """Nothing to close."""
 

@@ -74,6 +74,7 @@ class Sandbox:
             delivery_receipts=kind == "sms",
             needs_registered_text=False,
             route_adds_units=12 if kind == "sms" else 0,
+            can_list=True,
         )
         self._lock = threading.Lock()
         self._read_to = 0
@@ -139,6 +140,17 @@ class Sandbox:
                 for entry in self._entries.values()
                 if (entry.address, entry.text) == (address, text) and entry.at >= since
             ]
+        return Found(complete=True, hits=tuple(self._receipt(entry) for entry in hits))
+
+    def redact(self, provider_id: str) -> bool:
+        """Nothing to forget: the ledger holds keyed hashes only."""
+        return True
+
+    def listed(self, since: datetime, until: datetime) -> Found:
+        """Every message taken in a span of time."""
+        with self._lock:
+            self._catch_up()
+            hits = [entry for entry in self._entries.values() if since <= entry.at < until]
         return Found(complete=True, hits=tuple(self._receipt(entry) for entry in hits))
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ Pure tables and functions. Nothing here knows a provider, a database or the time
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Literal, Protocol
 
@@ -67,11 +67,24 @@ OPEN_ATTEMPTS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class CalendarEntry:
+    """A whole day in the citizen's calendar: `uid` stays with the deadline, `sequence` grows when
+    it moves (RFC 5545 §3.8.7.4), so that the entry already imported moves too."""
+
+    uid: str
+    sequence: int
+    on: date
+    summary: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class SendRequest:
     """A rendered message on its way to one channel.
 
     It carries both the text (Twilio, SMTP) and the template key with named variables (gateways
-    that take a registered template id).
+    that take a registered template id). `message_id` names the reminder, not the attempt: an
+    e-mail sent again after a lost answer keeps its Message-ID.
     """
 
     to: str
@@ -83,6 +96,8 @@ class SendRequest:
     variables: Mapping[str, str] = field(default_factory=dict)
     language: str = "zh"
     useless_after_at: datetime | None = None
+    message_id: str = ""
+    entry: CalendarEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +146,11 @@ Outcome = Accepted | NotSent | Rejected | Uncertain
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What a provider said later about one message. `status` is the provider's own word;
-    `state` is ours, or None where the word is unknown (kept, alerted, never guessed)."""
+    `state` is ours, or None where the word is unknown (kept, alerted, never guessed).
+
+    `is_transient`: the failure may pass, so the same text may be tried once more (DESIGN §5.7).
+    `opted_out`: the person refused messages; nothing more is sent to this address.
+    """
 
     provider_id: str
     status: str
@@ -141,6 +160,8 @@ class Receipt:
     text: str | None = None
     created_at: datetime | None = None
     raw: str = ""
+    is_transient: bool = False
+    opted_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +172,30 @@ class Found:
     hits: tuple[Receipt, ...] = ()
 
 
+FINDS_AFTER = (
+    timedelta(minutes=1),
+    timedelta(minutes=3),
+    timedelta(minutes=13),
+    timedelta(minutes=43),
+)
+"""When an uncertain attempt is looked up, counted from its start (DESIGN §5.6)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What a channel can do, so that the services need no provider names."""
+    """What a channel can do, so that the services need no provider names.
+
+    `can_redact`: the provider keeps the text until told to forget it. `can_list`: it can name
+    every message of a day, for the daily sweep. `finds_after`: when a lost answer is looked up.
+    """
 
     echoes_ref: bool
     lookup_by_address: bool
     delivery_receipts: bool
     needs_registered_text: bool
+    can_redact: bool = False
+    can_list: bool = False
+    finds_after: tuple[timedelta, ...] = FINDS_AFTER
     route_adds_units: int = 0
     max_in_flight: int = 16
 
@@ -198,6 +235,14 @@ class Channel(Protocol):
 
     def find(self, prepared: Prepared, ref: str, *, since: datetime, now: datetime) -> Found:
         """Look for a message whose answer was lost."""
+
+    def redact(self, provider_id: str) -> bool:
+        """Have the provider forget the text of a message whose state is final; False to ask
+        again later. Only called where `caps.can_redact`."""
+
+    def listed(self, since: datetime, until: datetime) -> Found:
+        """Every message the provider took in a span of time, for the daily sweep. Only called
+        where `caps.can_list`."""
 
     def close(self) -> None:
         """Let go of connections and files."""
@@ -246,14 +291,6 @@ REMINDER_STATE: Mapping[AttemptState, ReminderState] = {
     AttemptState.UNCONFIRMED: ReminderState.UNCONFIRMED,
 }
 """How a reminder reads from its latest attempt. `lost` is absent: what follows it is decided."""
-
-FINDS_AFTER = (
-    timedelta(minutes=1),
-    timedelta(minutes=3),
-    timedelta(minutes=13),
-    timedelta(minutes=43),
-)
-"""When an uncertain attempt is looked up, counted from its start (DESIGN §5.6)."""
 
 POLLS_AFTER = (
     timedelta(minutes=5),
