@@ -267,6 +267,7 @@ class Provider:
         self._outcomes, self._found, self._receipts = [*outcomes], [*found], [*receipts]
         self._during = during
         self.handed: list[SendRequest] = []
+        self.polled = 0
 
     def prepare(self, request: SendRequest) -> Prepared:
         return Prepared(request)
@@ -279,6 +280,7 @@ class Provider:
         return _next(self._outcomes)
 
     def poll(self, provider_id: str, **_: datetime) -> Receipt | None:
+        self.polled += 1
         answer = _next(self._receipts) if self._receipts else None
         return replace(answer, provider_id=provider_id) if answer else None
 

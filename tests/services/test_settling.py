@@ -160,6 +160,23 @@ def test_a_lost_message_takes_what_it_carries_back_with_it(desk: Desk) -> None:
     assert desk.reminder(kind="step").carried_by == desk.reminder(kind="ready").id
 
 
+def test_a_lost_message_is_not_repeated_once_a_later_step_told_the_same_date(desk: Desk) -> None:
+    provider = Provider(UNCERTAIN, Accepted("P2"), found=[NOTHING])
+    desk.at("2026-11-25T13:50").enrol()
+    desk.through(provider)
+    desk.send()
+    desk.at("2026-11-25T14:00").send()
+
+    for step in LOOKS_AT:
+        desk.after(minutes=step.seconds / 60).settle()
+    desk.send()
+
+    assert len(provider.handed) == 2
+    assert desk.reminder(step="open_hours_3").state == "accepted"
+    first = desk.reminder()
+    assert (first.state, first.reason) == ("cancelled", "a_later_step_went_out")
+
+
 def test_an_incomplete_look_up_proves_nothing(desk: Desk) -> None:
     provider = Provider(UNCERTAIN, found=[CUT_SHORT])
     sent_through(desk, provider)
@@ -237,11 +254,12 @@ def test_polls_follow_the_time_since_it_was_sent(desk: Desk) -> None:
 
 
 def test_a_worker_that_was_down_polls_once_and_not_for_every_poll_it_missed(desk: Desk) -> None:
-    sent_through(desk, Provider(Accepted("P1"), receipts=[None]))
+    provider = Provider(Accepted("P1"), receipts=[None])
+    sent_through(desk, provider)
 
     desk.after(hours=3).poll()
 
-    assert desk.attempt.polls == 1
+    assert provider.polled == 1
     assert desk.attempt.next_check_at == desk.attempt.started_at + timedelta(hours=12)
 
 

@@ -3,7 +3,7 @@
 Pure tables and functions. Nothing here knows a provider, a database or the time of day.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -306,19 +306,24 @@ LEASE = timedelta(seconds=120)
 """How long a claim may submit: connect 5 s + read 35 s + a wide margin, never renewed."""
 
 
-def next_find_at(started_at: datetime, misses: int, act_by: datetime | None) -> datetime | None:
+def next_find_at(
+    started_at: datetime,
+    misses: int,
+    act_by: datetime | None,
+    finds_after: Sequence[timedelta] = FINDS_AFTER,
+) -> datetime | None:
     """When to look an uncertain attempt up again after `misses` complete empty look-ups.
 
     None when the look-ups are used up. A near `act_by` pulls the last ones forward (promise 3),
     never before the first minute: providers answer or give up within 30 s. One already past when
     the attempt began hurries nothing: a message that a report has lapsed has no last minute.
     """
-    if misses >= len(FINDS_AFTER):
+    if misses >= len(finds_after):
         return None
-    due_at = started_at + FINDS_AFTER[misses]
+    due_at = started_at + finds_after[misses]
     if act_by is None or act_by <= started_at or due_at < act_by:
         return due_at
-    return max(started_at + FINDS_AFTER[0], act_by - timedelta(minutes=5))
+    return max(started_at + finds_after[0], act_by - timedelta(minutes=5))
 
 
 def next_poll_at(started_at: datetime, act_by: datetime | None, now: datetime) -> datetime | None:

@@ -170,7 +170,6 @@ class _Work:
         row.ends_at, row.last_date = due.ends_at, due.last_date
         row.earliest_at, row.latest_at = due.earliest_at, due.latest_at
         row.firm = due.firm
-        row.consulted_from = due.started_at.date() if due.consulted_to else None
         row.consulted_to = due.consulted_to
         row.act_by_at, row.ready_on = due.act_by, due.ready_on
         row.updated_at = self.now

@@ -10,10 +10,11 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from worker.crashpoints import crash_point
 from worker.domain.delivery import (
+    FINDS_AFTER,
     LEASE,
     AttemptState,
     Prepared,
@@ -27,13 +28,21 @@ from worker.domain.reminders import Hours, hours_at, later
 from worker.services.context import Context
 from worker.services.ladder import climb, open_call_task
 from worker.services.messages import compose, deadline_of
-from worker.store.attempts import insert_attempts, opted_out, sent_since
+from worker.store.attempts import attempts_of, insert_attempts, opted_out, sent_since
 from worker.store.cases import reminders_of_deadline
 from worker.store.database import Session, new_id
 from worker.store.reminders import Due, claim, pick_due
 from worker.store.tables import AttemptRow
 
 log = logging.getLogger(__name__)
+
+_SAID = (
+    ReminderState.SUBMITTING,
+    ReminderState.UNCERTAIN,
+    ReminderState.ACCEPTED,
+    ReminderState.SENT,
+    ReminderState.DELIVERED,
+)
 
 CAPPED = "capped"
 """How the reason of a reminder begins that waits for room at its number."""
@@ -46,6 +55,7 @@ class Claimed:
     attempt: AttemptRow
     prepared: Prepared
     act_by: datetime | None
+    finds_after: tuple[timedelta, ...] = FINDS_AFTER
 
 
 def claim_due(
@@ -111,7 +121,24 @@ class Desk:
                 open_call_task(self.session, deadline, reason="too_late_to_write", now=self.now,
                                reminder=reminder)  # fmt: skip
             return False
+        if reminder.attempts and self._is_overtaken(due):
+            self._end(due, ReminderState.CANCELLED, "a_later_step_went_out")
+            return False
         return True
+
+    def _is_overtaken(self, due: Due) -> bool:
+        """Whether a later step of the same plan left while this one waited to be tried again: it
+        told the same date, so this one would say it twice."""
+        reminder = due.reminder
+        tried = attempts_of(self.session, [reminder.id])
+        return bool(tried) and any(
+            row.state in _SAID
+            and (row.recipient, row.channel) == (reminder.recipient, reminder.channel)
+            and row.plan_version == reminder.plan_version
+            and row.due_at > tried[0].started_at
+            for row in reminders_of_deadline(self.session, due.deadline.id)
+            if row is not reminder
+        )
 
     def _reached(self, due: Due) -> bool:
         """Whether a message of the plan in force was delivered: the person knows."""
@@ -225,7 +252,12 @@ class Desk:
         lease = self.now + LEASE
         won = claim(self.session, claims, owner=self.owner, lease_until=lease, now=self.now)
         claimed = [
-            Claimed(self._attempt(group[0], prepared, lease), prepared, group[0].deadline.act_by_at)
+            Claimed(
+                self._attempt(group[0], prepared, lease),
+                prepared,
+                group[0].deadline.act_by_at,
+                self.context.channel(group[0].reminder.channel).caps.finds_after,
+            )
             for group, _, prepared in messages
             if group[0].reminder.id in won
         ]
@@ -269,8 +301,8 @@ class Desk:
             started_at=self.now,
             finished_at=None,
             misses=0,
-            polls=0,
             next_check_at=None,
+            redact_at=None,
             simulated=self.context.simulated,
         )
 

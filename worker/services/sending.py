@@ -205,7 +205,7 @@ def _verdict(
         case Rejected(code):
             return AttemptState.REJECTED, values | {"code": code[:100]}
         case Uncertain():
-            find_at = next_find_at(started_at, 0, one.act_by)
+            find_at = next_find_at(started_at, 0, one.act_by, one.finds_after)
             return AttemptState.UNCERTAIN, {"next_check_at": find_at}
         case _:  # pragma: no cover
             assert_never(outcome)

@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from worker.crashpoints import crash_point
@@ -56,7 +57,8 @@ def settle_uncertain(context: Context, *, now: datetime) -> Counter[str]:
         found = _found(context, attempt, now)
         crash_point("after_find")
         with context.db.transaction() as session:
-            state = _settle(session, attempt, found, now)
+            finds_after = context.channel(attempt.kind).caps.finds_after
+            state = _settle(session, attempt, found, now, finds_after)
             crash_point("in_settle")
         counts[state] += 1
         log.info("attempt.settled", extra={"attempt_id": attempt.id, "state": state})
@@ -130,7 +132,13 @@ def _prepared(context: Context, attempt: AttemptRow) -> Prepared:
     return Prepared(request, attempt.parts)
 
 
-def _settle(session: Session, attempt: AttemptRow, found: Found, now: datetime) -> str:
+def _settle(
+    session: Session,
+    attempt: AttemptRow,
+    found: Found,
+    now: datetime,
+    finds_after: Sequence[timedelta],
+) -> str:
     """What a look-up means: accepted, lost, or to be asked again."""
     due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
     bound = bound_elsewhere(session, attempt.channel_name, [hit.provider_id for hit in found.hits])
@@ -148,7 +156,7 @@ def _settle(session: Session, attempt: AttemptRow, found: Found, now: datetime) 
         return _ask_again(session, attempt, now)
     misses = attempt.misses + 1
     add_event(session, attempt, "find", Seen("missing"), now=now)
-    find_at = next_find_at(attempt.started_at, misses, due.deadline.act_by_at)
+    find_at = next_find_at(attempt.started_at, misses, due.deadline.act_by_at, finds_after)
     if find_at is not None:
         values = {"misses": misses, "next_check_at": max(find_at, now)}
         move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values)
@@ -215,7 +223,6 @@ def _polled(
         state = AttemptState.UNCONFIRMED
     values = {
         "state": state,
-        "polls": attempt.polls + 1,
         "next_check_at": check_at if state in _POLLED else None,
         "provider_status": receipt.status if receipt else attempt.provider_status,
         "code": code,

@@ -101,7 +101,7 @@ class ApiKeyRow(Row, table=True):
 
 
 class CaseRow(Row, table=True):
-    """One citizen's card matter. `content_hash` tells a repeated roster line at a glance."""
+    """One citizen's card matter."""
 
     __tablename__ = "case"
     __table_args__ = (
@@ -128,7 +128,6 @@ class CaseRow(Row, table=True):
     second_phone_index: str | None = None
     state: str = "open"
     version: int = 1
-    content_hash: str = ""
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None
@@ -159,6 +158,7 @@ class CaseEventRow(Row, table=True):
     source: str
     voided_at: datetime | None = None
     void_reason: str = ""
+    date_only: bool = False
 
 
 class DeadlineRow(Row, table=True):
@@ -168,7 +168,7 @@ class DeadlineRow(Row, table=True):
     __table_args__ = (
         UniqueConstraint("case_id", "rule_id", "started_at", "occurrence"),
         _one_of("state", DeadlineState),
-        _where("state = 'open'", "ix_deadline_open_consulted", "consulted_to", "consulted_from"),
+        _where("state = 'open'", "ix_deadline_open", "centre_id", "kind"),
         Index(None, "state", "latest_at"),
     )
 
@@ -188,7 +188,6 @@ class DeadlineRow(Row, table=True):
     earliest_at: datetime | None = None
     latest_at: datetime | None = None
     firm: bool
-    consulted_from: date | None = None
     consulted_to: date | None = None
     act_by_at: datetime | None = None
     ready_on: date | None = None
@@ -262,6 +261,7 @@ class AttemptRow(Row, table=True):
         _where(f"state IN ({_OPEN_ATTEMPT})", "uq_attempt_open", "reminder_id", unique=True),
         _where("next_check_at IS NOT NULL", "ix_attempt_next_check", "next_check_at"),
         _where("state = 'submitting'", "ix_attempt_submitting", "state", "lease_until_at"),
+        _where("redact_at IS NOT NULL", "ix_attempt_redact", "redact_at"),
         Index(None, "address_index", "started_at"),
         Index(None, "reminder_id"),
         Index(None, "case_id"),
@@ -290,23 +290,24 @@ class AttemptRow(Row, table=True):
     started_at: datetime
     finished_at: datetime | None = None
     misses: int = 0
-    polls: int = 0
     next_check_at: datetime | None = None
+    redact_at: datetime | None = None
     simulated: bool
 
 
 class AttemptEventRow(Row, table=True):
-    """What was seen of an attempt, in the provider's own words; never changed."""
+    """What was seen of an attempt, in the provider's own words; never changed. One without an
+    attempt is about a message we do not know."""
 
     __tablename__ = "attempt_event"
     __table_args__ = (
-        _one_of("source", ("submit", "callback", "poll", "find", "rescue")),
+        _one_of("source", ("submit", "callback", "poll", "find", "rescue", "bounce", "sweep")),
         Index(None, "attempt_id"),
     )
 
     id: str = Field(primary_key=True)
-    centre_id: str = _refers_to("centre")
-    attempt_id: str = _refers_to("attempt")
+    centre_id: str | None = _refers_to("centre", required=False)
+    attempt_id: str | None = _refers_to("attempt", required=False)
     source: str
     provider_id: str = ""
     status: str = ""
@@ -322,6 +323,7 @@ class CallTaskRow(Row, table=True):
     __table_args__ = (
         _one_of("state", ("open", "done")),
         _where("state = 'open'", "uq_call_task_open", "deadline_id", unique=True),
+        _where("mailed_at IS NULL", "ix_call_task_unmailed", "opened_at"),
         Index(None, "case_id"),
         Index(None, "deadline_id"),
     )
@@ -335,6 +337,7 @@ class CallTaskRow(Row, table=True):
     act_by_at: datetime | None = None
     state: str = "open"
     opened_at: datetime
+    mailed_at: datetime | None = None
     done_at: datetime | None = None
     done_by: str = ""
     note: str = ""

@@ -97,7 +97,6 @@ def _case() -> None:
         _text("second_phone_index", nullable=True),
         _text("state"),
         _number("version"),
-        _text("content_hash"),
         _time("created_at"),
         _time("updated_at"),
         _time("closed_at", nullable=True),
@@ -120,6 +119,7 @@ def _case_event() -> None:
         _text("source"),
         _time("voided_at", nullable=True),
         _text("void_reason"),
+        _yes_or_no("date_only"),
     )
     _index("ix_case_event_case_id", "case_event", "case_id")
     _index(
@@ -146,7 +146,6 @@ def _deadline() -> None:
         _time("earliest_at", nullable=True),
         _time("latest_at", nullable=True),
         _yes_or_no("firm"),
-        _day("consulted_from"),
         _day("consulted_to"),
         _time("act_by_at", nullable=True),
         _day("ready_on"),
@@ -162,10 +161,7 @@ def _deadline() -> None:
             name="uq_deadline_case_id_rule_id_started_at_occurrence",
         ),
     )  # fmt: skip
-    _index(
-        "ix_deadline_open_consulted", "deadline", "consulted_to", "consulted_from",
-        where="state = 'open'",
-    )  # fmt: skip
+    _index("ix_deadline_open", "deadline", "centre_id", "kind", where="state = 'open'")
     _index("ix_deadline_state_latest_at", "deadline", "state", "latest_at")
 
 
@@ -233,8 +229,8 @@ def _attempt() -> None:
         _time("started_at"),
         _time("finished_at", nullable=True),
         _number("misses"),
-        _number("polls"),
         _time("next_check_at", nullable=True),
+        _time("redact_at", nullable=True),
         _yes_or_no("simulated"),
         _one_of("attempt", "kind", "sms", "email"),
         _one_of(
@@ -256,6 +252,7 @@ def _indexes_of_attempts() -> None:
         where="state IN ('submitting', 'uncertain', 'accepted', 'sent')", unique=True,
     )  # fmt: skip
     _index("ix_attempt_next_check", "attempt", "next_check_at", where="next_check_at IS NOT NULL")
+    _index("ix_attempt_redact", "attempt", "redact_at", where="redact_at IS NOT NULL")
     _index(
         "ix_attempt_submitting", "attempt", "state", "lease_until_at",
         where="state = 'submitting'",
@@ -268,15 +265,25 @@ def _indexes_of_attempts() -> None:
 def _attempt_event() -> None:
     _create(
         "attempt_event",
-        _refers_to("centre", "attempt_event", "centre_id"),
-        _refers_to("attempt", "attempt_event", "attempt_id"),
+        _refers_to("centre", "attempt_event", "centre_id", nullable=True),
+        _refers_to("attempt", "attempt_event", "attempt_id", nullable=True),
         _text("source"),
         _text("provider_id"),
         _text("status"),
         _text("code"),
         _text("raw"),
         _time("at"),
-        _one_of("attempt_event", "source", "submit", "callback", "poll", "find", "rescue"),
+        _one_of(
+            "attempt_event",
+            "source",
+            "submit",
+            "callback",
+            "poll",
+            "find",
+            "rescue",
+            "bounce",
+            "sweep",
+        ),
     )
     _index("ix_attempt_event_attempt_id", "attempt_event", "attempt_id")
 
@@ -292,12 +299,14 @@ def _call_task() -> None:
         _time("act_by_at", nullable=True),
         _text("state"),
         _time("opened_at"),
+        _time("mailed_at", nullable=True),
         _time("done_at", nullable=True),
         _text("done_by"),
         _text("note"),
         _one_of("call_task", "state", "open", "done"),
     )
     _index("uq_call_task_open", "call_task", "deadline_id", where="state = 'open'", unique=True)
+    _index("ix_call_task_unmailed", "call_task", "opened_at", where="mailed_at IS NULL")
     _index("ix_call_task_case_id", "call_task", "case_id")
     _index("ix_call_task_deadline_id", "call_task", "deadline_id")
 
