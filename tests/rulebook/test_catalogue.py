@@ -232,10 +232,12 @@ def test_phrases_are_short_enough_for_one_message(row: Row, shipped: Rulebook) -
     assert rule.advice
 
 
-def test_every_rule_cites_the_source_document(shipped: Rulebook) -> None:
-    documents = {rule.source.document for rule in shipped.rules.values()}
+def test_every_rule_cites_the_source_document_by_a_title_people_know(shipped: Rulebook) -> None:
+    sources = [rule.source for rule in shipped.rules.values()]
 
-    assert documents == {"000_0618b9da897d80ec.txt"}
+    assert {source.document for source in sources} == {"000_0618b9da897d80ec.txt"}
+    assert all(source.title and "《" in source.title.zh for source in sources)
+    assert all(source.title and source.title.en.isascii() for source in sources)
 
 
 def test_the_only_centre_shipped_offers_every_procedure(shipped: Rulebook) -> None:
@@ -254,7 +256,14 @@ def test_a_rule_becomes_one_json_row(shipped: Rulebook) -> None:
     assert row["region"] == {"zh": "全国", "en": "National default"}
     assert row["kind"] == "lapse"
     assert row["period"] == {"working_days": 3}
-    assert row["source"] == {"document": "000_0618b9da897d80ec.txt", "lines": "14-16"}
+    assert row["source"] == {
+        "document": "000_0618b9da897d80ec.txt",
+        "lines": "14-16",
+        "title": {
+            "zh": "网上文章《社保卡丢了怎么办？先挂失再补卡领卡》",
+            "en": 'web article "Lost card? Report it, replace it, collect it" (in Chinese)',
+        },
+    }
     assert row["steps"][:2] == [
         {"name": "at_once", "anchor": "start"},
         {"name": "working_day_before", "anchor": "act_by", "working_days": -1, "at": "09:00"},

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.domain.errors import Misconfigured
+from worker.domain.errors import Misconfigured, Text
+from worker.domain.rules import Source
 from worker.rulebook import load_rulebook, require
 
 Write = Callable[[str, str], Path]
@@ -66,6 +67,10 @@ MISTAKES = {
     "rule of another procedure": (with_line(5, "  city.pickup:"), "5:3", "wrong_form"),
     "lines without numbers": (
         with_line(10, "    source: {document: a.txt, lines: all}"), "10:38", "wrong_form",
+    ),
+    "no document anywhere": (with_line(10, "    source: {lines: 1-2}"), "10:13", "missing_key"),
+    "procedure's source without a document": (
+        with_line(3, "source: {title: {zh: 规定, en: Rules}}"), "3:9", "missing_key",
     ),
     "flag is text": (
         with_line(6, "    kind: ready", "    approximate: maybe"), "7:18", "wrong_type",
@@ -237,6 +242,29 @@ def test_a_procedure_may_declare_an_event_of_its_own(write: Write) -> None:
     assert "posted" in rulebook.procedures["town"].events
     assert rulebook.event_words["posted"] == "posted"
     assert "cancelled" in rulebook.event_words
+
+
+@pytest.mark.parametrize(
+    ("of_rule", "expected"),
+    [
+        ("{lines: 1-2}", Source("town.txt", "1-2", Text("办法", "Measures"))),
+        ("{lines: 1-2, title: {zh: 细则, en: By-law}}",
+         Source("town.txt", "1-2", Text("细则", "By-law"))),
+        ("{lines: 1-2, document: notes.txt}", Source("notes.txt", "1-2", None)),
+        ("{lines: 1-2, document: notes.txt, title: {zh: 细则, en: By-law}}",
+         Source("notes.txt", "1-2", Text("细则", "By-law"))),
+    ],
+)  # fmt: skip
+def test_a_rule_takes_document_and_title_of_its_procedure_unless_it_names_its_own(
+    of_rule: str, expected: Source, write: Write
+) -> None:
+    text = with_line(10, f"    source: {of_rule}").replace(
+        "rules:", "source: {document: town.txt, title: {zh: 办法, en: Measures}}\nrules:"
+    )
+
+    rulebook = require(load_rulebook(write("rules/town.yaml", text)))
+
+    assert rulebook.rules["town.pickup"].source == expected
 
 
 def test_steps_may_be_named_or_written_out(write: Write) -> None:

@@ -48,10 +48,11 @@ class ReminderStep:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a rule is written: document, lines, and what those lines say in our words."""
+    """Where a rule is written: a file and its lines, and by which title people know it."""
 
     document: str
     lines: str
+    title: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)

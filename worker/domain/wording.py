@@ -98,7 +98,7 @@ def _phrases(matter: Matter, language: str) -> dict[str, str]:
         "advice": rule.advice.in_language(language) if rule.advice else "",
         "grace": rule.grace.in_language(language) if rule.grace else "",
         "rule": rule.id,
-        "source": _source(rule, language),
+        "source": rule.source.title.in_language(language) if rule.source.title else "",
         "holidays_may_extend": _yes(rule.holidays_may_extend),
     }
 
@@ -189,11 +189,6 @@ def _signature(centre: Centre, language: str) -> str:
     if language == "en" and count_parts(centre.signature).encoding != "gsm7":
         return _ENGLISH_SENDER
     return centre.signature
-
-
-def _source(rule: Rule, language: str) -> str:
-    document, lines = rule.source.document, rule.source.lines
-    return f"{document}, L{lines}" if language == "en" else f"{document} 第{lines}行"
 
 
 def _card(last4: str, language: str) -> str:

@@ -79,10 +79,13 @@ def describe(rule: Rule, rulebook: Rulebook) -> dict[str, object]:
 
 def _procedure(name: str, item: Item) -> Procedure:
     given = item.fields(
-        ("title", "region", "rules"), ("hotline", "hotline_of_bank", "found", "warning", "events")
+        ("title", "region", "rules"),
+        ("hotline", "hotline_of_bank", "source", "found", "warning", "events"),
     )
     events = (*EVENTS, *(event.match("[a-z_]+", "visited") for event in given["events"].items()))
-    rules = tuple(_rule(name, key, rule, events) for key, rule in given["rules"].entries())
+    article = _article(given["source"])
+    entries = given["rules"].entries()
+    rules = tuple(_rule(name, key, rule, events, article) for key, rule in entries)
     found = given["found"].fields((), ("settles", "also_refused_after"))
     refused_after = found["also_refused_after"].some_of(events)
     return Procedure(
@@ -98,7 +101,9 @@ def _procedure(name: str, item: Item) -> Procedure:
     )
 
 
-def _rule(procedure: str, key: Item, item: Item, events: Collection[str]) -> Rule:
+def _rule(
+    procedure: str, key: Item, item: Item, events: Collection[str], article: Source
+) -> Rule:
     faults_before = len(item.faults)
     given = item.fields(_REQUIRED, _OPTIONAL)
     named = given["kind"].one_of(RuleKind)
@@ -108,7 +113,7 @@ def _rule(procedure: str, key: Item, item: Item, events: Collection[str]) -> Rul
         starts_on=given["starts_on"].some_of(events),
         settled_by=given["settled_by"].some_of(events),
         period=read_period(given["period"]),
-        source=_source(given["source"]),
+        source=_source(given["source"], article),
         version="",
         act=given["act"].both(),
         place=_text(given["place"]),
@@ -147,10 +152,22 @@ _OPTIONAL = (
 )
 
 
-def _source(item: Item) -> Source:
-    given = item.fields(("document", "lines"))
+def _article(item: Item) -> Source:
+    """Where all rules of a procedure are written, unless a rule names a document of its own."""
+    given = item.fields(("document",), ("title",))
+    return Source(given["document"].text(), "", _optional_text(given["title"]))
+
+
+def _source(item: Item, article: Source) -> Source:
+    if article.document:
+        given = item.fields(("lines",), ("document", "title"))
+    else:
+        given = item.fields(("document", "lines"), ("title",))
     lines = given["lines"].match(r"\d+(-\d+)?(, \d+(-\d+)?)*", '"14-16, 18"')
-    return Source(given["document"].text(), lines)
+    title = _optional_text(given["title"])
+    if given["document"].given:  # another document has another title
+        return Source(given["document"].text(), lines, title)
+    return Source(article.document, lines, title or article.title)
 
 
 def _text(item: Item) -> Text:
