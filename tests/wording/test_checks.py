@@ -1,16 +1,19 @@
 """`qida templates check` passes what is shipped and finds every kind of mistake, all at once."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from worker.domain.centres import Bank, Centre
+from worker.domain.centres import Bank, Centre, RuleOverride
 from worker.domain.errors import Fault
 from worker.domain.periods import Days
-from worker.domain.rules import Procedure
-from worker.templating import Templates, check, preview
+from worker.domain.rules import Procedure, RuleKind
+from worker.domain.samples import samples
+from worker.domain.steps import LAST_DAYS, NAMED_STEPS
+from worker.templating import Preview, Templates, check, preview
 
 Write = Callable[[str, str], Templates]
 Procedures = tuple[Procedure, ...]
@@ -24,6 +27,10 @@ def codes(faults: tuple[Fault, ...]) -> set[str]:
     return {fault.code for fault in faults}
 
 
+def steps_shown(rows: list[Preview], rule_id: str) -> set[str]:
+    return {row.step for row in rows if row.rule == rule_id}
+
+
 def test_every_shipped_template_passes(
     shipped: Templates, procedures: Procedures, centre: Centre
 ) -> None:
@@ -33,20 +40,95 @@ def test_every_shipped_template_passes(
 
 
 def test_the_check_meets_every_rule_step_language_and_channel(
+    procedures: Procedures, centre: Centre
+) -> None:
+    made = list(samples(procedures, centre))
+
+    met = {(sample.rule.id, sample.channel, sample.language) for sample in made}
+    assert len({sample.rule.id for sample in made}) == 23
+    assert len(met) == 23 * 4
+    of_lapse = [sample for sample in made if sample.rule.id == "national.phone-loss-report"]
+    assert {sample.step for sample in of_lapse} == {
+        "at_once", "working_day_before", "last_day", "open_hours_3", "lapsed", "open_hours_8",
+        "working_days_3_before", "last_working_day", "moved",
+    }  # fmt: skip
+    assert {sample.form for sample in of_lapse} == {
+        "firm", "firm_next_year", "provisional", "no_counter", "today", "today_provisional"
+    }  # fmt: skip
+
+
+def test_a_preview_shows_the_steps_a_rule_has_and_no_other(
+    shipped: Templates, procedures: Procedures, centre: Centre
+) -> None:
+    of_step = RuleOverride(steps=(NAMED_STEPS[RuleKind.READY]["ready_day"],))
+    own = replace(centre, overrides={"national.replacement-pickup": of_step})
+
+    rows = list(preview(shipped, procedures, own))
+
+    assert steps_shown(rows, "national.phone-loss-report") == {
+        "at_once", "working_day_before", "last_day", "open_hours_3", "lapsed", "moved"
+    }  # fmt: skip
+    assert steps_shown(rows, "zhuhai.phone-loss-report") == {  # its bank counts in calendar days
+        "at_once", "working_days_3_before", "working_day_before", "last_working_day", "lapsed",
+        "moved",
+    }  # fmt: skip
+    assert steps_shown(rows, "national.interim-treatment") == {"at_once"}
+    assert steps_shown(rows, "national.replacement-pickup") == {"ready_day", "moved"}
+
+
+def test_a_preview_tells_a_last_day_on_the_day(
     shipped: Templates, procedures: Procedures, centre: Centre
 ) -> None:
     rows = list(preview(shipped, procedures, centre))
 
-    met = {(row.rule, row.channel, row.language) for row in rows}
-    assert len({row.rule for row in rows}) == 23
-    assert len(met) == 23 * 4
-    lapse = {row.step for row in rows if row.rule == "national.phone-loss-report"}
-    assert lapse == {
-        "at_once", "working_day_before", "last_day", "open_hours_3", "lapsed", "open_hours_8",
-        "working_days_3_before", "last_working_day", "moved",
-    }  # fmt: skip
-    forms = {row.form for row in rows if row.rule == "national.phone-loss-report"}
-    assert forms == {"firm", "firm_next_year", "provisional", "no_counter"}
+    on_the_day = {row.step for row in rows if row.form.startswith("today")}
+    assert on_the_day == {"last_day", "last_working_day"}
+    assert {row.form for row in rows if row.step in on_the_day} == {"today", "today_provisional"}
+
+
+def test_a_last_day_reads_like_no_other_step(
+    shipped: Templates, procedures: Procedures, centre: Centre
+) -> None:
+    said: dict[bool, set[str]] = {True: set(), False: set()}
+    for sample in samples(procedures, centre):
+        if sample.form == "today":
+            rendered = shipped.render(
+                kind=sample.rule.kind, step=sample.step, rule_id=sample.rule.id,
+                channel=sample.channel, language=sample.language, variables=sample.words,
+            )  # fmt: skip
+            said[sample.step in LAST_DAYS] |= {rendered.text, rendered.subject} - {""}
+
+    assert said[True]
+    assert said[True] & said[False] == set()
+
+
+def test_no_message_names_a_rule_or_a_file(
+    shipped: Templates, procedures: Procedures, centre: Centre
+) -> None:
+    rows = list(preview(shipped, procedures, centre))
+
+    assert [row for row in rows if row.rule in row.text or ".txt" in row.text] == []
+    assert all("《" in row.text for row in rows if (row.channel, row.language) == ("email", "zh"))
+
+
+def test_an_english_message_begins_with_a_capital(
+    shipped: Templates, procedures: Procedures, centre: Centre
+) -> None:
+    rows = [row for row in preview(shipped, procedures, centre) if row.language == "en"]
+
+    begun = [row.text.partition("] ")[2] for row in rows if row.channel == "sms"]
+    begun += [row.subject for row in rows if row.channel == "email"]
+    assert [text for text in begun if not text[0].isupper()] == []
+
+
+def test_a_moment_is_marked_as_the_latest_or_as_an_end_never_as_both(
+    shipped: Templates, procedures: Procedures, centre: Centre
+) -> None:
+    rows = [row for row in preview(shipped, procedures, centre) if row.language == "zh"]
+
+    lines = [line for row in rows for line in f"{row.subject}\n{row.text}".splitlines()]
+    assert any("最迟" in line for line in lines)
+    assert [line for line in lines if re.search(r"最迟[^，。；]*前", line)] == []
 
 
 def test_no_sms_leaves_its_part(shipped: Templates, procedures: Procedures, centre: Centre) -> None:

@@ -1,4 +1,4 @@
-"""RULES.md: a lapse message prints `act_by` and never a later instant, whatever the deadline."""
+"""A lapse message prints `act_by` and never a later instant, whatever the deadline."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -20,6 +20,9 @@ ZH = re.compile(r"(?:(\d{4})年)?(\d{1,2})月(\d{1,2})日(?:周([一二三四五
 EN = re.compile(
     r"(?:(\d\d):(\d\d) )?(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (\d{1,2}) (" + "|".join(MONTHS) + r")"
     r"(?: (\d{4}))?"
+)
+CALLED_THE_LAST_DAY = re.compile(
+    "今天是最后一天|今天截止|today is the last day|last day today", re.IGNORECASE
 )
 ANY_TIME = re.compile(r"\d{1,2}:\d\d|\d{4}-\d\d-\d\d|\d{1,2}/\d{1,2}")
 
@@ -101,6 +104,10 @@ def test_a_lapse_message_names_act_by_and_nothing_later(
         assert with_time == (set() if step == "lapsed" else {exact})
         assert {on for on, at in days if at is None} <= {deadline.started_at.date()}
         assert told(message.subject, now) in ([], [exact])
+        if CALLED_THE_LAST_DAY.search(message.subject + message.text):
+            assert deadline.firm
+            assert deadline.act_by is not None
+            assert deadline.act_by.date() == now.date()
 
 
 def test_the_reader_of_dates_sees_what_people_see() -> None:

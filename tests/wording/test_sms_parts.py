@@ -5,7 +5,7 @@ import smsutil
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.domain.sms import Parts, count_parts, split
+from worker.domain.sms import Parts, count_parts
 
 GSM_TEXT = st.text(alphabet="abcXYZ 09@£èØ_ΔΩ\n\r\f^{}\\[~]|€ßÉ¿§", max_size=500)
 ANY_TEXT = st.text(alphabet="ab办挂失。【】〇㐀𠮷😀ç`^€", max_size=300)
@@ -59,17 +59,3 @@ def test_an_independent_counter_agrees(text: str) -> None:
     assert ours.encoding == {"gsm0338": "gsm7", "utf_16_be": "ucs2"}[theirs.encoding]
     assert ours.units * bytes_a_unit == theirs.total_bytes
     assert ours.parts == len(theirs.parts)
-    assert list(split(text)) == [part.content for part in theirs.parts]
-
-
-@given(st.one_of(GSM_TEXT, ANY_TEXT))
-def test_the_parts_join_to_the_text_and_each_fits(text: str) -> None:
-    parts = split(text)
-
-    assert "".join(parts) == text
-    assert len(parts) == count_parts(text).parts
-    for part in parts if len(parts) > 1 else ():
-        if count_parts(text).encoding == "gsm7":
-            assert count_parts(part).units <= 153
-        else:
-            assert len(part.encode("utf-16-be")) <= 134

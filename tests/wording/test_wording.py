@@ -152,6 +152,25 @@ def test_a_provisional_lapse_is_marked_as_the_latest_moment() -> None:
     assert told[0]["provisional"] == "yes"
 
 
+@pytest.mark.parametrize(
+    ("at", "today"),
+    [
+        (datetime(2026, 11, 25, 0, 0, tzinfo=CHINA), "yes"),
+        (datetime(2026, 11, 24, 16, 0, tzinfo=UTC), "yes"),
+        (datetime(2026, 11, 24, 23, 59, 59, tzinfo=CHINA), ""),
+        (datetime(2026, 11, 25, 16, 0, tzinfo=UTC), ""),
+    ],
+)
+def test_the_last_day_is_today_on_the_day_of_act_by_in_china(at: datetime, today: str) -> None:
+    matter = Matter(
+        a_rule(RuleKind.LAPSE), a_procedure(), a_deadline(act_by=ACT_BY), a_centre()
+    )  # fmt: skip
+
+    told = variables(matter, language="zh", now=at)
+
+    assert told["today"] == today
+
+
 def test_a_lapse_without_a_counter_minute_tells_the_first_opening() -> None:
     opening = datetime(2026, 11, 30, 9, 0, tzinfo=CHINA)
     matter = Matter(

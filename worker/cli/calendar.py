@@ -35,8 +35,10 @@ def show(
         return
     print_table(rows, list(rows[0]) if rows else [])
     say(Text(
-        f"日历版本 {calendar.version}；已公布至 {calendar.covered_to}，{calendar.firm_to} 之前确定",
-        f"version {calendar.version}; covered to {calendar.covered_to}, firm to {calendar.firm_to}",
+        f"日历版本 {calendar.version}；已公布到 {calendar.covered_to}，"
+        f"确定到 {calendar.firm_to}（含）",
+        f"version {calendar.version}; covered through {calendar.covered_to}, "
+        f"firm through {calendar.firm_to}",
     ))  # fmt: skip
 
 
@@ -85,8 +87,8 @@ def check(as_data: Json = False) -> None:
             "statutory_days_missing": [day.isoformat() for day in missing],
         }])  # fmt: skip
     say(Text(
-        f"日历确定至 {calendar.firm_to}，还有 {reach.days} 天",
-        f"the calendar is firm to {calendar.firm_to}, {reach.days} days ahead",
+        f"日历确定到 {calendar.firm_to}（含），还有 {reach.days} 天",
+        f"the calendar is firm through {calendar.firm_to}, {reach.days} days ahead",
     ))  # fmt: skip
     if missing:
         listed = ", ".join(day.isoformat() for day in missing)

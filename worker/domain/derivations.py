@@ -140,12 +140,13 @@ _ZH = {
     "number": "第{0}个工作日",
     "no_notice": "（尚无通知）",
     "about": "约 ",
-    "at_latest": "最迟 ",
+    "before": "{0} 前",
+    "at_latest": "最迟 {0}",
     "end": "截止  {0}",
-    "act_by": "办理  {0} 前（此前网点最后一次有人受理）",
+    "act_by": "办理  {0}（此前网点最后一次有人受理）",
     "no_counter": "办理  期限之内没有网点受理时间，请拨打热线",
     "ready_on": "可领  {0} 开门起",
-    "other": "别解  {0}：{1}",
+    "other": "另一种读法  {0}：{1}",
     "estimate": "暂定  放假通知尚未发布，日期会变动：最早 {0}，最迟 {1}",
     "counter_moves": "暂定  放假通知尚未发布，网点开门的日子会变动",
     "source": "依据  {0}  规则版本 {1}",
@@ -180,7 +181,8 @@ _EN = {
     "number": "working day {0}",
     "no_notice": " (no notice yet)",
     "about": "about ",
-    "at_latest": "at the latest ",
+    "before": "{0}",
+    "at_latest": "at the latest {0}",
     "end": "end       {0}",
     "act_by": "act by    {0} (the counter is last open before it)",
     "no_counter": "act by    no counter is open inside the period: telephone the hotline",
@@ -227,12 +229,12 @@ def derivation_text(derivation: Derivation, language: str) -> str:
     if derivation.period is None:
         lines.append(words["no_period"])
     else:
-        lines.append(words["period"].format(_period_words(derivation.period, words)))
+        lines.append(words["period"].format(period_text(derivation.period, language)))
     lines += [_step_line(step, language) for step in derivation.counted]
     lines += _end_lines(derivation, language)
     for other in derivation.readings:
         end = _moment(other.ends_at, language)
-        lines.append(words["other"].format(_period_words(other.period, words), end))
+        lines.append(words["other"].format(period_text(other.period, language), end))
     lines.append(words["source"].format(derivation.source or "-", derivation.rule_version or "-"))
     notices = "；".join(derivation.notices) or words["not_asked"]
     lines.append(words["calendar"].format(notices, derivation.calendar_version))
@@ -241,13 +243,14 @@ def derivation_text(derivation: Derivation, language: str) -> str:
 
 def _end_lines(derivation: Derivation, language: str) -> list[str]:
     words, deadline = _WORDS[language], derivation.deadline
-    about, at_latest = ("", "") if deadline.firm else (words["about"], words["at_latest"])
+    about, by = ("", "before") if deadline.firm else (words["about"], "at_latest")
     lines = []
     if deadline.ends_at is not None:
         certain = deadline.earliest_at == deadline.latest_at
         lines.append(words["end"].format(("" if certain else about) + _end(deadline, language)))
     if deadline.act_by is not None:
-        lines.append(words["act_by"].format(at_latest + _moment(deadline.act_by, language)))
+        by_then = words[by].format(_moment(deadline.act_by, language))
+        lines.append(words["act_by"].format(by_then))
     elif derivation.kind is RuleKind.LAPSE:
         lines.append(words["no_counter"])
     if deadline.ready_on is not None:
@@ -278,12 +281,13 @@ def _start_words(period: Period | None, words: dict[str, str]) -> str:
     return words["counted" if counted else "not_counted"]
 
 
-def _period_words(period: Period, words: dict[str, str]) -> str:
-    written = as_mapping(period)
-    (kind, count), *options = written.items()
+def period_text(period: Period, language: str) -> str:
+    """A period for people: `10天，末日遇休息不顺延` or `10 days, no roll`."""
+    words = _WORDS[language]
+    (kind, count), *options = as_mapping(period).items()
     length = words["hours_" if kind == "hours" else kind].format(count)
     said = [words[key if value is True else str(value)] for key, value in options]
-    return ", ".join([length, *said]) if words is _EN else "，".join([length, *said])
+    return (", " if language == "en" else "，").join([length, *said])
 
 
 def _step_line(step: Counted, language: str) -> str:

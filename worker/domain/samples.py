@@ -13,7 +13,7 @@ from worker.domain.centres import Centre
 from worker.domain.deadlines import Deadline
 from worker.domain.delivery import ChannelKind
 from worker.domain.rules import Procedure, Rule, RuleKind
-from worker.domain.steps import NAMED_STEPS
+from worker.domain.steps import LAST_DAYS, NAMED_STEPS, steps_of
 from worker.domain.wording import Matter, variables
 
 LANGUAGES = ("zh", "en")
@@ -22,12 +22,14 @@ CHANNELS: tuple[ChannelKind, ...] = ("sms", "email")
 _NOW = datetime(2026, 11, 20, 16, 20, tzinfo=CHINA)
 _THIS_YEAR, _NEXT_YEAR = date(2026, 12, 30), date(2027, 12, 30)  # two-digit months and days
 _NEW_YEAR = date(2027, 1, 15)  # a lapse or a ready date crosses the year by weeks, not by months
+_ON_THE_DAY = ("today", "today_provisional")
+_FIRM_TWIN = {"provisional": "firm_next_year", "today_provisional": "today"}
 
 
 class Sample(NamedTuple):
     """A rule's step in one form, channel and language, with the words of it.
 
-    `certain` are the words if the same day were firm; empty for a step without a date.
+    `certain` are the words if the day of a provisional form were firm; empty for other forms.
     """
 
     rule: Rule
@@ -52,26 +54,46 @@ def _samples_of(rule: Rule, matters: Mapping[str, Matter]) -> Iterator[Sample]:
     centre = next(iter(matters.values())).centre
     for language in LANGUAGES:
         words = {
-            form: variables(matter, language=language, now=_NOW) for form, matter in matters.items()
+            form: variables(matter, language=language, now=_told_at(form))
+            for form, matter in matters.items()
         }
-        certain = words.get("firm_next_year", {})
         for channel in CHANNELS:
-            for step in steps_told(rule, centre):
+            for step in steps_known(rule, centre):
                 for form, said in words.items():
+                    certain = words.get(_FIRM_TWIN.get(form, ""), {})
                     yield Sample(rule, step, form, channel, language, said, certain)
 
 
-def steps_told(rule: Rule, centre: Centre) -> tuple[str, ...]:
-    """Every step a reminder of this rule may have at a centre."""
-    override = centre.overrides.get(rule.id)
-    own = [step.name for step in (*rule.steps, *(override.steps if override else ()))]
+def _told_at(form: str) -> datetime:
+    return datetime.combine(_THIS_YEAR, time(9), CHINA) if form in _ON_THE_DAY else _NOW
+
+
+def occurs(sample: Sample, centre: Centre) -> bool:
+    """Whether a reminder may really be such: its step is in use, a last day is told on the day."""
+    on_the_day = sample.form in _ON_THE_DAY
+    return sample.step in steps_in_use(sample.rule, centre) and on_the_day == (
+        sample.step in LAST_DAYS
+    )
+
+
+def steps_known(rule: Rule, centre: Centre) -> tuple[str, ...]:
+    """Every step a reminder of this rule may have at a centre, if only by a change of its files."""
+    return tuple(dict.fromkeys([*NAMED_STEPS[rule.kind], *steps_in_use(rule, centre)]))
+
+
+def steps_in_use(rule: Rule, centre: Centre) -> tuple[str, ...]:
+    """The steps that reminders of this rule have at a centre, whichever bank the case is with."""
+    of_banks = [bank.period for bank in centre.banks.values()] if rule.period_of_bank else []
+    periods = of_banks or [rule.period]
+    own = [step.name for period in periods for step in steps_of(rule, centre, period)]
     moved = [] if rule.kind is RuleKind.STEP else ["moved"]
-    return tuple(dict.fromkeys([*NAMED_STEPS[rule.kind], *own, *moved]))
+    return tuple(dict.fromkeys([*own, *moved]))
 
 
 def sample_matters(rule: Rule, procedure: Procedure, centre: Centre) -> dict[str, Matter]:
     """The forms of a matter: `undated` for a step, else `firm`, `firm_next_year`, `provisional`
-    (the same day as `firm_next_year`), and `no_counter` for a lapse.
+    (the same day as `firm_next_year`); for a lapse also `no_counter`, and `today` and
+    `today_provisional`, told on the day itself.
     """
     bank = max(centre.banks.values(), key=lambda bank: len(bank.hotline), default=None)
     opening = datetime.combine(_NEW_YEAR, time(9), CHINA)
@@ -95,6 +117,8 @@ def _deadlines(rule: Rule) -> dict[str, Deadline]:
     }
     if rule.kind is RuleKind.LAPSE:
         deadlines["no_counter"] = next_year._replace(act_by=None)
+        deadlines["today"] = deadlines["firm"]
+        deadlines["today_provisional"] = deadlines["firm"]._replace(firm=False)
     return deadlines
 
 

@@ -1,8 +1,8 @@
-"""How many parts an SMS costs and where it is cut. It sends nothing and knows no provider.
+"""How many parts an SMS costs. It sends nothing and knows no provider.
 
 Counting rule: 3GPP TS 23.038 §6.2.1 (alphabet) and TS 23.040 §9.2.3.24.1 (the header of a
 concatenated message takes 7 septets or 3 UCS-2 units). One character outside the GSM alphabet turns
-the whole message into UCS-2. Checked against two independent counters (research/channels.md §3).
+the whole message into UCS-2. No escape sequence and no surrogate pair is cut in two.
 """
 
 from typing import Literal, NamedTuple
@@ -37,13 +37,8 @@ def count_parts(text: str, *, reserved: int = 0) -> Parts:
     `parts`, not in `units`.
     """
     encoding = _encoding(text)
-    units = sum(_units(character, encoding) for character in text)
-    return Parts(encoding, units, len(_cut(text, encoding, reserved)))
-
-
-def split(text: str) -> tuple[str, ...]:
-    """The text of each part; no escape sequence and no surrogate pair is ever cut in two."""
-    return _cut(text, _encoding(text), 0)
+    weights = [_units(character, encoding) for character in text]
+    return Parts(encoding, sum(weights), _parts(weights, encoding, reserved))
 
 
 def _encoding(text: str) -> Encoding:
@@ -56,14 +51,12 @@ def _units(character: str, encoding: Encoding) -> int:
     return 2 if ord(character) > 0xFFFF else 1  # a surrogate pair in UTF-16
 
 
-def _cut(text: str, encoding: Encoding, reserved: int) -> tuple[str, ...]:
-    weights = [_units(character, encoding) for character in text]
+def _parts(weights: list[int], encoding: Encoding, reserved: int) -> int:
     if reserved + sum(weights) <= _ALONE[encoding]:
-        return (text,)
-    parts, first, filled = [], 0, reserved
-    for position, weight in enumerate(weights):
+        return 1
+    parts, filled = 1, reserved
+    for weight in weights:
         if filled + weight > _EACH[encoding]:
-            parts.append(text[first:position])
-            first, filled = position, 0
+            parts, filled = parts + 1, 0
         filled += weight
-    return (*parts, text[first:])
+    return parts

@@ -1,4 +1,4 @@
-"""When people are reminded unless a rule or a centre says otherwise (RULES.md, "When to remind").
+"""When people are reminded unless a rule or a centre says otherwise (docs/rules.md lists it).
 
 Names of steps are part of the contract: templates and reminder rows carry them. The step `moved`
 is not listed, because nothing but a change of a told date calls for it.
@@ -21,6 +21,9 @@ _WORKING_DAY_BEFORE = ReminderStep("working_day_before", Anchor.ACT_BY, working_
 _LAST_DAY = ReminderStep("last_day", Anchor.ACT_BY, working_days=0)
 _LAST_WORKING_DAY = ReminderStep("last_working_day", Anchor.ACT_BY, working_days=0)
 _LAPSED = ReminderStep("lapsed", Anchor.LATEST_END)
+
+LAST_DAYS = (_LAST_DAY.name, _LAST_WORKING_DAY.name)
+"""Steps whose reminder comes on the day of `act_by` itself."""
 
 _LAPSE_IN_WORKING_DAYS = (_AT_ONCE, _WORKING_DAY_BEFORE, _LAST_DAY, _OPEN_HOURS_3, _LAPSED)
 _LAPSE_IN_HOURS = (_AT_ONCE, _OPEN_HOURS_8, _OPEN_HOURS_3, _LAPSED)

@@ -1,8 +1,8 @@
 """What people are told of one deadline: the words a template may use, all plain text.
 
 Everything is computed from the one Deadline that also feeds the derivation and the JSON, so that
-they cannot disagree. RULES.md, "What people are told", decides: a lapse names `act_by` and never a
-later instant; what an unpublished notice may still move carries a mark.
+they cannot disagree. A lapse names `act_by` and never a later instant; what an unpublished notice
+may still move carries a mark.
 """
 
 import re
@@ -56,8 +56,8 @@ class Matter:
 VARIABLES = (
     "signature", "short_name", "centre_name", "hotline", "bank",
     "honorific", "card", "procedure", "act", "place", "papers", "consequence", "advice", "grace",
-    "rule", "source", "started", "act_by", "until", "no_counter", "first_opening", "ready_on",
-    "last_date", "provisional", "holidays_may_extend",
+    "rule", "source", "started", "act_by", "until", "today", "no_counter", "first_opening",
+    "ready_on", "last_date", "provisional", "holidays_may_extend",
 )  # fmt: skip
 """Every name `variables` answers to, always all of them; what does not apply is empty."""
 
@@ -65,7 +65,7 @@ VARIABLES = (
 def variables(matter: Matter, *, language: str, now: datetime) -> dict[str, str]:
     """The words for one matter in `zh` or `en`, by the names in VARIABLES.
 
-    `now` decides only whether a date shows its year. Raises NaiveInstant.
+    `now` decides whether a date shows its year and whether it is `today`. Raises NaiveInstant.
     """
     return {
         **_sender(matter, language),
@@ -111,6 +111,7 @@ def _dates(matter: Matter, language: str, now: datetime) -> dict[str, str]:
         "started": format_date(in_china(deadline.started_at).date(), language, now),
         "act_by": format_instant(act_by, language, now) if lapse and act_by else "",
         "until": _until(act_by, deadline.firm, language, now) if lapse and act_by else "",
+        "today": _yes(lapse and act_by is not None and _same_day(act_by, now)),
         "no_counter": _yes(stranded),
         "first_opening": format_instant(opening, language, now) if stranded and opening else "",
         "ready_on": _about(deadline.ready_on, matter, language, now),
@@ -125,6 +126,10 @@ def _until(act_by: datetime, firm: bool, language: str, now: datetime) -> str:
     if not firm:
         return _AT_LATEST.in_language(language) + instant
     return f"by {instant}" if language == "en" else f"{instant}前"
+
+
+def _same_day(instant: datetime, now: datetime) -> bool:
+    return in_china(instant).date() == in_china(now).date()
 
 
 def _last_safe_day(matter: Matter) -> date | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from worker.domain.centres import Centre
 from worker.domain.errors import Fault, Misconfigured, Text
 from worker.domain.rules import Procedure
-from worker.domain.samples import Sample, samples
+from worker.domain.samples import Sample, occurs, samples
 from worker.domain.sms import count_parts
 from worker.domain.wording import blemishes
 from worker.templating.rendering import FRAME, SECOND_CONTACT, Rendered, Templates, stems_of
@@ -24,6 +24,7 @@ class Preview(NamedTuple):
     form: str
     channel: str
     language: str
+    subject: str
     text: str
     units: int
     parts: int
@@ -32,12 +33,17 @@ class Preview(NamedTuple):
 def preview(
     templates: Templates, procedures: Iterable[Procedure], centre: Centre
 ) -> Iterator[Preview]:
-    """Every message in words. Raises Misconfigured at the first template that cannot be used."""
+    """Every message a centre may send, in words.
+
+    Raises Misconfigured at the first template that cannot be used.
+    """
     for sample in samples(procedures, centre):
-        rendered = _rendered(templates, sample, sample.words)
+        if not occurs(sample, centre):
+            continue
+        said = _rendered(templates, sample, sample.words)
         told = (sample.rule.id, sample.step, sample.form, sample.channel, sample.language)
-        units = count_parts(rendered.text).units
-        yield Preview(rendered.template, *told, rendered.text, units, rendered.parts)
+        units = count_parts(said.text).units
+        yield Preview(said.template, *told, said.subject, said.text, units, said.parts)
 
 
 def check(
@@ -113,7 +119,7 @@ def _complaints(templates: Templates, sample: Sample) -> Iterator[Fault]:
 
 
 def _reads_like_a_certain_one(templates: Templates, sample: Sample, told: Rendered) -> bool:
-    if sample.form != "provisional" or sample.step == "lapsed" or sample.rule.approximate:
+    if not sample.certain or sample.step == "lapsed" or sample.rule.approximate:
         return False  # what is approximate by law says so in any year
     return told.text == _rendered(templates, sample, sample.certain).text
 
@@ -137,8 +143,9 @@ _WHOLE_STORY = (*_WHOLE_ACTION, "consequence", "advice", "grace", "source")
 
 
 def _left_out(rendered: Rendered, sample: Sample) -> Iterator[tuple[Flaw, str]]:
+    text = rendered.text.lower()  # an English text may begin with the words of `act`
     for name in _needed(sample):
-        if sample.words[name] not in rendered.text:
+        if sample.words[name].lower() not in text:
             yield _LEFT_OUT, name
 
 

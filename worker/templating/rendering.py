@@ -117,7 +117,7 @@ class Templates:
         text, parts = "", 0
         for given_up in range(len(_ROOMS) + 1):
             spared = dict.fromkeys(_ROOMS[:given_up], "")
-            text = _on_one_line(_filled(source, {**known, **spared}), language)
+            text = _begun(_on_one_line(_filled(source, {**known, **spared}), language))
             parts = count_parts(text, reserved=ROUTE_UNITS).parts
             if parts <= source.parts:
                 break
@@ -189,6 +189,14 @@ def _on_one_line(text: str, language: str) -> str:
     """Line breaks are for whoever edits the file: English joins with a blank, Chinese without."""
     lines = (line.strip() for line in text.splitlines())
     return (" " if language == "en" else "").join(line for line in lines if line)
+
+
+_FIRST_LETTER = re.compile(r"^\[[^\]]*\] [a-z]")
+
+
+def _begun(text: str) -> str:
+    """With a capital after the signature, whatever polite word before it had to make room."""
+    return _FIRST_LETTER.sub(lambda start: start.group()[:-1] + start.group()[-1].upper(), text)
 
 
 def _in_paragraphs(text: str) -> str:
