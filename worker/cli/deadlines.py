@@ -25,8 +25,6 @@ from worker.domain.written_periods import parse_period
 if TYPE_CHECKING:
     from worker.runtime import Knowledge
 
-_NO_CENTRE = Centre("", "", "", "")
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -173,13 +171,14 @@ def _batch(desk: _Desk, source: str, *, explain: bool, as_data: bool, language: 
     """Answer line by line, in order; a bad line gets an error and stops nothing."""
     bad = 0
     with _opened(source) as lines:
-        for asked_id, answer in _answers(desk, lines):
+        for number, asked_id, answer in _answers(desk, lines):
             if isinstance(answer, BadData):
                 bad += 1
                 written: dict[str, object] = {"id": asked_id, "error": str(answer)}
             elif explain and not as_data:
                 text = derivation_text(answer.derivation(), language)
-                sys.stdout.write(f"# {asked_id}\n{text}\n\n")
+                line = f"line {number}" if language == "en" else f"第 {number} 行"
+                sys.stdout.write(f"# {line if asked_id is None else asked_id}\n{text}\n\n")
                 continue
             else:
                 fields = derivation_json(answer.derivation()) if explain else answer.line()
@@ -188,7 +187,10 @@ def _batch(desk: _Desk, source: str, *, explain: bool, as_data: bool, language: 
     return BAD_DATA if bad else 0
 
 
-def _answers(desk: _Desk, lines: Iterable[bytes]) -> Iterator[tuple[object, _Answer | BadData]]:
+def _answers(
+    desk: _Desk, lines: Iterable[bytes]
+) -> Iterator[tuple[int, object, _Answer | BadData]]:
+    """Number, id and answer of each line that asks something."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -199,7 +201,7 @@ def _answers(desk: _Desk, lines: Iterable[bytes]) -> Iterator[tuple[object, _Ans
         except BadData as error:
             zh, en = error.text.zh, error.text.en
             answer = BadData(f"第 {number} 行：{zh}", f"line {number}: {en}")
-        yield asked.get("id") if isinstance(asked, dict) else None, answer
+        yield number, asked.get("id") if isinstance(asked, dict) else None, answer
 
 
 def _read_line(line: bytes) -> object:

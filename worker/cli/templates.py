@@ -1,11 +1,15 @@
 """`qida templates`: every message in words, and whether it may be sent."""
 
-from typing import Annotated, Literal
+from textwrap import indent
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from worker.cli.output import Json, home_of, list_faults, print_json, say
-from worker.domain.errors import Text
+from worker.domain.errors import BadData, Text
+
+if TYPE_CHECKING:
+    from worker.templating import Preview
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +26,7 @@ def preview(
         "all"
     ),
     rule: Annotated[str | None, typer.Option(help="Only this rule.")] = None,
+    step: Annotated[str | None, typer.Option(help="Only this step, such as last_day.")] = None,
     as_data: Json = False,
 ) -> None:
     """Show each message with the longest data, its length and its parts."""
@@ -33,14 +38,42 @@ def preview(
     rows = [
         row
         for row in previews(known.templates, known.rulebook.procedures.values(), centre)
-        if row.channel == channel and language in ("all", row.language) and rule in (None, row.rule)
+        if row.channel == channel and language in ("all", row.language)
     ]
+    chosen = _only("step", step, _only("rule", rule, rows))
     if as_data:
-        print_json([row._asdict() for row in rows])
+        print_json([row._asdict() for row in chosen])
         return
-    for row in rows:
+    for row in chosen:
         typer.echo(f"{row.rule}  {row.step}  {row.form}  {row.language}")
-        typer.echo(f"  {row.units} 字 / {row.parts} 条  {row.text}\n")
+        typer.echo(indent(_in_words(row), "  ") + "\n")
+
+
+def _only(
+    column: Literal["rule", "step"], wanted: str | None, rows: "list[Preview]"
+) -> "list[Preview]":
+    """The rows of one rule or step, all if none is wanted. Raises BadData naming those there are.
+
+    A rule of a procedure that the centre does not offer is not there.
+    """
+    found = [row for row in rows if wanted in (None, getattr(row, column))]
+    if found:
+        return found
+    known = dict.fromkeys(getattr(row, column) for row in rows)
+    what = {"rule": "规则", "step": "提醒节点"}[column]
+    raise BadData(
+        f"没有{what} {wanted}；现有：{'、'.join(known)}",
+        f"no {column} {wanted}; there are {', '.join(known)}",
+    )
+
+
+def _in_words(row: "Preview") -> str:
+    chinese = row.language == "zh"
+    if row.channel == "email":
+        return f"{'主题：' if chinese else 'Subject: '}{row.subject}\n\n{row.text.rstrip()}"
+    units, parts = row.units, row.parts
+    size = f"{units} 字 / {parts} 条" if chinese else f"units: {units}, parts: {parts}"
+    return f"{size}  {row.text}"
 
 
 def check() -> None:
@@ -53,7 +86,7 @@ def check() -> None:
     everything = list(dict.fromkeys([*faults, *found]))
     if everything:
         list_faults(everything)
-        say(Text(f"共 {len(everything)} 处错误", f"{len(everything)} faults"))
+        say(Text(f"共 {len(everything)} 处错误", f"faults: {len(everything)}"))
         raise typer.Exit(78)
     count = len(known.templates.sources)
-    say(Text(f"{count} 个模板，没有错误", f"{count} templates, no faults"))
+    say(Text(f"模板 {count} 个，没有错误", f"templates: {count}, no faults"))

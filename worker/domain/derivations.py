@@ -286,6 +286,7 @@ def period_text(period: Period, language: str) -> str:
     words = _WORDS[language]
     (kind, count), *options = as_mapping(period).items()
     length = words["hours_" if kind == "hours" else kind].format(count)
+    length = length.removesuffix("s") if count == 1 else length  # 1 year
     said = [words[key if value is True else str(value)] for key, value in options]
     return (", " if language == "en" else "，").join([length, *said])
 

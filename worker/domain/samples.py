@@ -12,6 +12,7 @@ from worker.domain.calendar import CHINA, ONE_DAY, midnight
 from worker.domain.centres import Centre
 from worker.domain.deadlines import Deadline
 from worker.domain.delivery import ChannelKind
+from worker.domain.periods import Period
 from worker.domain.rules import Procedure, Rule, RuleKind
 from worker.domain.steps import LAST_DAYS, NAMED_STEPS, steps_of
 from worker.domain.wording import Matter, variables
@@ -83,8 +84,9 @@ def steps_known(rule: Rule, centre: Centre) -> tuple[str, ...]:
 
 def steps_in_use(rule: Rule, centre: Centre) -> tuple[str, ...]:
     """The steps that reminders of this rule have at a centre, whichever bank the case is with."""
-    of_banks = [bank.period for bank in centre.banks.values()] if rule.period_of_bank else []
-    periods = of_banks or [rule.period]
+    periods: list[Period | None] = [rule.period]
+    if rule.period_of_bank and centre.banks:
+        periods = [bank.period for bank in centre.banks.values()]
     own = [step.name for period in periods for step in steps_of(rule, centre, period)]
     moved = [] if rule.kind is RuleKind.STEP else ["moved"]
     return tuple(dict.fromkeys([*own, *moved]))

@@ -19,8 +19,8 @@ from worker.rulebook.phrases import SEE_DOCS, read_period, read_steps
 T = TypeVar("T")
 
 EVENTS = tuple(sorted(EVENT_NAMES - EVENTS_OF_ALL))
-"""The events of RULES.md that rules may name. A misspelt one would never settle anything, so a
-procedure that needs another one declares it under `events`."""
+"""The events that rules may name. A misspelt one would never settle anything, so a procedure
+that needs another one declares it under `events`."""
 
 _FOUND_ALWAYS_REFUSED_AFTER = frozenset({"replacement_applied"})
 """A card that turns up after its replacement was applied for stays void (source L93, L129)."""
@@ -101,9 +101,7 @@ def _procedure(name: str, item: Item) -> Procedure:
     )
 
 
-def _rule(
-    procedure: str, key: Item, item: Item, events: Collection[str], article: Source
-) -> Rule:
+def _rule(procedure: str, key: Item, item: Item, events: Collection[str], article: Source) -> Rule:
     faults_before = len(item.faults)
     given = item.fields(_REQUIRED, _OPTIONAL)
     named = given["kind"].one_of(RuleKind)
