@@ -16,6 +16,7 @@ from worker.clock import FixedClock
 from worker.domain.calendar import CHINA
 from worker.domain.delivery import (
     Accepted,
+    AttemptState,
     Caps,
     Channel,
     ChannelKind,
@@ -31,8 +32,9 @@ from worker.services.auditing import audit
 from worker.services.context import Context
 from worker.services.enrolment import Enrolment, enrol_rows
 from worker.services.recalculating import recalculate
+from worker.services.receipts import Source, poll, take_receipt
 from worker.services.sending import send_due
-from worker.services.settling import poll, rescue, settle_uncertain
+from worker.services.settling import rescue, settle_uncertain
 from worker.store.database import Database
 from worker.store.keys import KeyRing
 from worker.store.tables import (
@@ -122,6 +124,20 @@ class Desk:
 
     def poll(self) -> Counter[str]:
         return poll(self.context, now=self.now)
+
+    def receive(
+        self, state: AttemptState | None, *, source: Source = "callback", **said: Any
+    ) -> str:
+        """A receipt comes by itself, by the ref of the last attempt unless told otherwise."""
+        attempt = self.attempts()[-1]
+        told = {"provider_id": "P1", "status": str(state), "ref": attempt.ref} | said
+        return take_receipt(
+            self.context,
+            Receipt(state=state, **told),
+            source=source,
+            channel_name=attempt.channel_name,
+            now=self.now,
+        )
 
     def rescue(self) -> Counter[str]:
         return rescue(self.context, now=self.now)

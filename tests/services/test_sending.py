@@ -145,12 +145,15 @@ def test_two_workers_at_once_send_each_reminder_once(
 def test_nothing_more_is_claimed_once_told_to_stop(desk: Desk) -> None:
     for number in range(6):
         desk.enrol(f"A-{number}", phone=f"100000000{number + 30}")
-    desk.context = replace(desk.context, send_batch=2)
-    answers = iter([True, True, False])
+    provider = Provider()
+    desk.through(provider)
+    desk.context = replace(desk.context, send_batch=2, send_threads=1)
 
-    desk.send(keep_going=lambda: next(answers))
+    desk.send(keep_going=lambda: not provider.handed)
 
-    assert len(desk.attempts()) == 4
+    assert sorted(row.state for row in desk.attempts()) == ["accepted", "not_sent"]
+    assert len(provider.handed) == 1
+    assert {row.state for n in range(1, 6) for row in desk.reminders(f"A-{n}")} == {"planned"}
 
 
 @both_engines

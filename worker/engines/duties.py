@@ -18,8 +18,9 @@ from worker.services.context import Context
 from worker.services.inbox import Seen, take_in
 from worker.services.operations import run_duty
 from worker.services.recalculating import recalculate
+from worker.services.receipts import poll
 from worker.services.sending import send_due
-from worker.services.settling import poll, rescue, settle_uncertain
+from worker.services.settling import rescue, settle_uncertain
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,8 @@ from worker.domain.delivery import (
 )
 from worker.domain.errors import QidaError
 from worker.domain.limits import WINDOW, Sent, wait_for_room
-from worker.domain.reminders import Hours, hours_at, later
+from worker.domain.pace import Rest
+from worker.domain.reminders import ENOUGH, Hours, hours_at, later
 from worker.services.context import Context
 from worker.services.ladder import climb, open_call_task
 from worker.services.messages import compose, deadline_of
@@ -43,6 +44,9 @@ _SAID = (
     ReminderState.SENT,
     ReminderState.DELIVERED,
 )
+
+RESTING = "channel_rests"
+"""How the reason of a reminder begins whose provider refuses our account or set-up."""
 
 CAPPED = "capped"
 """How the reason of a reminder begins that waits for room at its number."""
@@ -69,7 +73,8 @@ def claim_due(
     if hours is Hours.NIGHT:
         return [], False
     with context.db.transaction() as session:
-        picked = pick_due(session, now, context.send_batch, hours)
+        kinds = ("email",) if context.senders.room(now).is_empty else ("sms", "email")
+        picked = pick_due(session, now, context.send_batch, hours, kinds)
         crash_point("in_claim")
         desk = Desk(session, context, owner, now, counts)
         return desk.claim(picked), bool(picked)
@@ -90,8 +95,9 @@ class Desk:
         groups = [_led(group) for group in self._by_recipient(wanted)]
         ready = [message for group in groups for message in self._composed(group)]
         allowed = self._within_limits(ready)
-        return self._taken([(group, request, one) for group, request in allowed
-                            if (one := self._prepared(group, request)) is not None])  # fmt: skip
+        prepared = [(group, one) for group, request in allowed
+                    if (one := self._prepared(group, request)) is not None]  # fmt: skip
+        return self._taken(self._paced(prepared))
 
     def _by_recipient(self, picked: Iterable[Due]) -> list[list[Due]]:
         """One group for each case, recipient and channel; alone where the text is registered
@@ -160,6 +166,9 @@ class Desk:
         if not any(channel.kind == kind for channel in self.context.channels.values()):
             self._climb(group, f"no_{kind}_channel")
             return []
+        if rest := self.context.senders.resting(kind, self.now):
+            self._rest(group, rest)
+            return []
         try:
             request = compose(self.context, group, now=self.now)
         except Exception as error:
@@ -173,6 +182,17 @@ class Desk:
             self._for_a_person(group, "no_address")
             return []
         return [(group, request)]
+
+    def _rest(self, group: Sequence[Due], rest: Rest) -> None:
+        """The channel rests: wait with it, or take the next means where that would be too late."""
+        until = later(rest.until_at)
+        for due in group:
+            if until + ENOUGH < due.reminder.useless_after_at:
+                due.reminder.due_at = until
+                due.reminder.reason = f"{RESTING}:{rest.code}"
+                self.counts[RESTING] += 1
+            else:
+                self._climb([due], f"{RESTING}:{rest.code}")
 
     def _for_a_person(self, group: Sequence[Due], reason: str) -> None:
         for due in group:
@@ -211,7 +231,7 @@ class Desk:
     @staticmethod
     def _let_go(group: Sequence[Due]) -> None:
         for due in group:
-            if due.reminder.reason.startswith(CAPPED):
+            if due.reminder.reason.startswith((CAPPED, RESTING)):
                 due.reminder.reason = ""
 
     def _climb(self, group: Sequence[Due], why: str) -> None:
@@ -239,14 +259,28 @@ class Desk:
             self._climb(group, f"unsendable:{refusal.code}")
             return None
 
-    def _taken(
-        self, messages: Sequence[tuple[Sequence[Due], SendRequest, Prepared]]
-    ) -> list[Claimed]:
+    def _paced(
+        self, messages: Sequence[tuple[list[Due], Prepared]]
+    ) -> list[tuple[list[Due], Prepared]]:
+        """Those the SMS sender has room for, in parts; the others stay planned and come next."""
+        senders = self.context.senders
+        bucket = senders.room(self.now)
+        kept = []
+        for group, prepared in messages:
+            if group[0].reminder.channel == "sms":
+                if bucket.is_empty:
+                    continue
+                bucket = bucket.drawn(prepared.parts)
+            kept.append((group, prepared))
+        senders.bucket = bucket
+        return kept
+
+    def _taken(self, messages: Sequence[tuple[list[Due], Prepared]]) -> list[Claimed]:
         """Claim by compare-and-set and write the attempts."""
         self.session.flush()
         claims = {
             due.reminder.id: None if due is group[0] else group[0].reminder.id
-            for group, _, _ in messages
+            for group, _ in messages
             for due in group
         }
         lease = self.now + LEASE
@@ -258,10 +292,10 @@ class Desk:
                 group[0].deadline.act_by_at,
                 self.context.channel(group[0].reminder.channel).caps.finds_after,
             )
-            for group, _, prepared in messages
+            for group, prepared in messages
             if group[0].reminder.id in won
         ]
-        for group, _, _ in messages:
+        for group, _ in messages:
             if group[0].reminder.id in won:
                 _note_told(group)
         insert_attempts(self.session, [one.attempt.model_dump() for one in claimed])

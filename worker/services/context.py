@@ -2,19 +2,51 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from worker.domain.calendar import WorkingCalendar
 from worker.domain.centres import Centre, Office
 from worker.domain.deadlines import Terms, terms_of
 from worker.domain.delivery import Channel, ChannelKind
 from worker.domain.errors import BadData
+from worker.domain.pace import Bucket, Rest
 from worker.domain.rules import Procedure, ReminderStep, Rule
 from worker.domain.steps import steps_of
 from worker.rulebook import Rulebook
 from worker.store.database import Database
 from worker.store.keys import KeyRing
 from worker.templating import Templates
+
+
+class Records(Protocol):
+    """What looking things up needs: the database, whatever state the configuration is in."""
+
+    @property
+    def db(self) -> Database:
+        """Where it is all kept."""
+
+
+@dataclass(slots=True)
+class Senders:
+    """What is remembered of the senders while the worker runs, across reloads: the SMS sender's
+    bucket, and until when a channel rests whose provider refuses our account."""
+
+    parts_per_second: float = 0.0
+    bucket: Bucket | None = None
+    rests: dict[str, Rest] = field(default_factory=dict)
+
+    def room(self, now: datetime) -> Bucket:
+        """The bucket as it is at `now`."""
+        bucket = self.bucket or Bucket.full(self.parts_per_second, now)
+        self.bucket = bucket.refilled(now)
+        return self.bucket
+
+    def resting(self, kind: str, now: datetime) -> Rest | None:
+        """The rest of a channel, if it has not ended."""
+        rest = self.rests.get(kind)
+        return rest if rest is not None and rest.until_at > now else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +64,7 @@ class Context:
     simulated: bool
     send_threads: int = 16
     send_batch: int = 50
+    senders: Senders = field(default_factory=Senders)
     _offices: dict[str, Office] = field(default_factory=dict)
     _terms: dict[tuple[str, str, str], Terms] = field(default_factory=dict)
 

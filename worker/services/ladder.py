@@ -118,8 +118,10 @@ def open_call_task(
     return True
 
 
-def close_call_tasks(session: Session, deadline: DeadlineRow, *, now: datetime, note: str) -> None:
-    """Take a deadline that is over off the call list."""
+def close_call_tasks(
+    session: Session, deadline: DeadlineRow, *, now: datetime, note: str, of: str | None = None
+) -> None:
+    """Take a deadline that is over off the call list; with `of`, only for that reminder's task."""
     task = open_call_task_of(session, deadline.id)
-    if task is not None:
+    if task is not None and of in (None, task.reminder_id):
         task.state, task.done_at, task.done_by, task.note = "done", now, "qida", note

@@ -12,6 +12,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from queue import SimpleQueue
 from typing import assert_never
@@ -30,6 +31,7 @@ from worker.domain.delivery import (
     next_find_at,
     next_poll_at,
 )
+from worker.domain.pace import RESTS, Rest
 from worker.domain.reminders import Hours, hours_at, later
 from worker.services.claiming import Claimed, claim_due
 from worker.services.context import Context
@@ -42,6 +44,7 @@ from worker.store.attempts import (
     record_outcome,
 )
 from worker.store.database import Session
+from worker.store.receipts import add_opt_out
 from worker.store.reminders import reminders_by_id, set_state
 from worker.store.tables import AttemptRow, ReminderRow
 
@@ -67,7 +70,8 @@ def send_due(
             crash_point("after_claim")
             if not seen:
                 break
-            for batch in _submitted(context, pool, claimed, at, begun):
+            line = _Line(context, at, begun, keep_going)
+            for batch in line.submitted(pool, claimed):
                 crash_point("before_record")
                 _record(context, owner, batch, at + _since(begun), counts)
                 crash_point("after_record")
@@ -78,47 +82,53 @@ def _since(begun: float) -> timedelta:
     return timedelta(seconds=monotonic() - begun)
 
 
-def _submitted(
-    context: Context,
-    pool: ThreadPoolExecutor,
-    claimed: Sequence[Claimed],
-    now: datetime,
-    begun: float,
-) -> Iterator[list[tuple[Claimed, Outcome]]]:
-    """Call the provider for each message at once; yield the outcomes at hand as they come in."""
-    answered: SimpleQueue[tuple[Claimed, Outcome]] = SimpleQueue()
-    for one in claimed:
-        pool.submit(_attempt, context, one, now, begun, answered)
-    left = len(claimed)
-    while left:
-        batch = [answered.get()]
-        while not answered.empty():
-            batch.append(answered.get())
-        left -= len(batch)
-        yield batch
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """The way of one batch to the provider."""
 
+    context: Context
+    now: datetime
+    begun: float
+    keep_going: Callable[[], bool]
+    answered: "SimpleQueue[tuple[Claimed, Outcome]]" = field(default_factory=SimpleQueue)
 
-def _attempt(
-    context: Context,
-    one: Claimed,
-    now: datetime,
-    begun: float,
-    answered: "SimpleQueue[tuple[Claimed, Outcome]]",
-) -> None:
-    """The one wire attempt. A channel never raises; if it does, nobody knows what left."""
-    outcome: Outcome
-    try:
-        elapsed = _since(begun)
+    def submitted(
+        self, pool: ThreadPoolExecutor, claimed: Sequence[Claimed]
+    ) -> Iterator[list[tuple[Claimed, Outcome]]]:
+        """Call the provider for each message at once; yield the outcomes at hand as they come."""
+        for one in claimed:
+            pool.submit(self._submit, one)
+        left = len(claimed)
+        while left:
+            batch = [self.answered.get()]
+            while not self.answered.empty():
+                batch.append(self.answered.get())
+            left -= len(batch)
+            yield batch
+
+    def _submit(self, one: Claimed) -> None:
+        """A channel never raises; if it does, nobody knows what left."""
+        outcome: Outcome
+        try:
+            outcome = self._outcome(one)
+        except Exception as error:  # noqa: BLE001 - one message must not stop the others
+            outcome = Uncertain(type(error).__name__)
+        self.answered.put((one, outcome))
+
+    def _outcome(self, one: Claimed) -> Outcome:
+        """The one wire attempt, or why it was not begun."""
+        elapsed = _since(self.begun)
         if elapsed > LEASE - _CALL:
-            outcome = NotSent("the lease ran out before the call")
-        else:
-            crash_point("before_submit")
-            channel = context.channel(one.attempt.kind)
-            outcome = channel.submit(one.prepared, one.attempt.ref, now=now + elapsed)
-            crash_point("after_submit")
-    except Exception as error:  # noqa: BLE001 - one message must not stop the others
-        outcome = Uncertain(type(error).__name__)
-    answered.put((one, outcome))
+            return NotSent("the lease ran out before the call")
+        if not self.keep_going():
+            return NotSent("the worker is stopping", timedelta(0))
+        if rest := self.context.senders.resting(one.attempt.kind, self.now + elapsed):
+            return NotSent(f"the channel rests: {rest.code}", rest.until_at - self.now - elapsed)
+        crash_point("before_submit")
+        channel = self.context.channel(one.attempt.kind)
+        outcome = channel.submit(one.prepared, one.attempt.ref, now=self.now + elapsed)
+        crash_point("after_submit")
+        return outcome
 
 
 def _record(
@@ -136,6 +146,7 @@ def _record(
             try:
                 with session.begin_nested():
                     counts[_write(session, owner, one, outcome, now)] += 1
+                _note_refusal(context, one, outcome, now)
             except Exception:  # this one is left to the rescue, the others are not
                 log.exception("reminder.not_recorded", extra={"attempt_id": one.attempt.id})
         crash_point("in_record")
@@ -149,6 +160,17 @@ def _record(
                 "state": type(outcome).__name__.lower(),
             },
         )
+
+
+def _note_refusal(context: Context, one: Claimed, outcome: Outcome, now: datetime) -> None:
+    """Let a channel rest whose provider refuses us, and not the person (DESIGN §5.4)."""
+    if not isinstance(outcome, Rejected) or outcome.scope == "recipient":
+        return
+    kind, senders = one.attempt.kind, context.senders
+    if senders.resting(kind, now) is None:
+        senders.rests[kind] = Rest.after(senders.rests.get(kind), outcome.code, now)
+        extra = {"channel": one.attempt.channel_name, "code": outcome.code}
+        log.error("channel.rests", extra=extra)
 
 
 def _write(session: Session, owner: str, one: Claimed, outcome: Outcome, now: datetime) -> str:
@@ -171,9 +193,9 @@ def _write(session: Session, owner: str, one: Claimed, outcome: Outcome, now: da
 def _bound(session: Session, batch: Sequence[tuple[Claimed, Outcome]]) -> set[str]:
     bound: set[str] = set()
     for name in {one.attempt.channel_name for one, _ in batch}:
-        ids = [outcome.provider_id for one, outcome in batch
-               if isinstance(outcome, Accepted) and one.attempt.channel_name == name]  # fmt: skip
-        bound |= bound_elsewhere(session, name, ids)
+        ours = {outcome.provider_id: one.attempt.id for one, outcome in batch
+                if isinstance(outcome, Accepted) and one.attempt.channel_name == name}  # fmt: skip
+        bound |= bound_elsewhere(session, name, ours)
     return bound
 
 
@@ -234,10 +256,17 @@ def _follow(session: Session, attempt: AttemptRow, outcome: Outcome, now: dateti
         case Uncertain():
             set_state(session, [due.reminder.id], ReminderState.UNCERTAIN, now=now)
         case NotSent(_, retry_after):
-            pause = retry_after or _BACK_OFF[min(attempt.number, len(_BACK_OFF)) - 1]
+            usual = _BACK_OFF[min(attempt.number, len(_BACK_OFF)) - 1]
+            pause = usual if retry_after is None else retry_after
             at = _again_at(due.reminder, now + pause)
             set_state(session, [due.reminder.id], ReminderState.PLANNED, now=now, due_at=at)
-        case Rejected(code):
+        case Rejected(code, scope) if scope != "recipient":
+            at = _again_at(due.reminder, now + RESTS[min(attempt.number, len(RESTS)) - 1])
+            set_state(session, [due.reminder.id], ReminderState.PLANNED, now=now, due_at=at,
+                      reason=f"refused:{code}")  # fmt: skip
+        case Rejected(code, _, opted_out):
+            if opted_out:
+                add_opt_out(session, attempt.address_index, None, attempt.channel_name, now)
             set_state(session, [due.reminder.id], ReminderState.UNDELIVERED, now=now)
             session.refresh(due.reminder)
             climb_with_carried(session, due, why=f"rejected:{code}", now=now)

@@ -1,4 +1,4 @@
-"""Settling: receipts, polls, look-ups of lost answers, and rescue of claims nobody finished."""
+"""Settling: look-ups of lost answers, and rescue of claims nobody finished."""
 
 import logging
 from collections import Counter
@@ -7,23 +7,21 @@ from datetime import datetime, timedelta
 
 from worker.crashpoints import crash_point
 from worker.domain.delivery import (
+    FINDS_AFTER,
     LEASE,
     POLLS_AFTER,
-    REMINDER_STATE,
     AttemptState,
     Found,
     Prepared,
     Receipt,
     ReminderState,
     SendRequest,
-    advance,
     next_find_at,
     next_poll_at,
 )
 from worker.domain.reminders import later
-from worker.domain.rules import RuleKind
 from worker.services.context import Context
-from worker.services.ladder import climb_with_carried, has_climbed, open_call_task
+from worker.services.ladder import open_call_task
 from worker.store.attempts import (
     Seen,
     add_event,
@@ -42,9 +40,6 @@ log = logging.getLogger(__name__)
 _BATCH = 200
 _LOOK_BACK = timedelta(seconds=120)  # clocks differ between us and a provider
 _ASK_AGAIN = timedelta(minutes=2)
-_RECEIPT_NEEDED = timedelta(hours=4)  # before `act_by`: time for another means, and for a call
-_POLLED = (AttemptState.ACCEPTED, AttemptState.SENT)
-_FAILED = (AttemptState.UNDELIVERED, AttemptState.FAILED, AttemptState.CANCELED)
 
 
 def settle_uncertain(context: Context, *, now: datetime) -> Counter[str]:
@@ -57,23 +52,10 @@ def settle_uncertain(context: Context, *, now: datetime) -> Counter[str]:
         found = _found(context, attempt, now)
         crash_point("after_find")
         with context.db.transaction() as session:
-            finds_after = context.channel(attempt.kind).caps.finds_after
-            state = _settle(session, attempt, found, now, finds_after)
+            state = _settle(session, attempt, found, now, _finds_after(context, attempt.kind))
             crash_point("in_settle")
         counts[state] += 1
         log.info("attempt.settled", extra={"attempt_id": attempt.id, "state": state})
-    return counts
-
-
-def poll(context: Context, *, now: datetime) -> Counter[str]:
-    """Ask after every message without a final receipt that is due for it."""
-    counts: Counter[str] = Counter()
-    for attempt in _due(context, _POLLED, now):
-        receipt = _asked(context, attempt, now)
-        with context.db.transaction() as session:
-            state = _polled(session, attempt, receipt, now)
-        counts[str(state)] += 1
-        log.info("attempt.polled", extra={"attempt_id": attempt.id, "state": str(state)})
     return counts
 
 
@@ -108,13 +90,9 @@ def _found(context: Context, attempt: AttemptRow, now: datetime) -> Found:
         return Found(complete=False)
 
 
-def _asked(context: Context, attempt: AttemptRow, now: datetime) -> Receipt | None:
-    """The provider's present word; one that cannot be asked is asked again, as it was silent."""
-    try:
-        return context.channel(attempt.kind).poll(attempt.provider_id or "", now=now)
-    except Exception:
-        log.exception("attempt.not_polled", extra={"attempt_id": attempt.id})
-        return None
+def _finds_after(context: Context, kind: str) -> Sequence[timedelta]:
+    return next((one.caps.finds_after for one in context.channels.values() if one.kind == kind),
+                FINDS_AFTER)  # fmt: skip
 
 
 def _prepared(context: Context, attempt: AttemptRow) -> Prepared:
@@ -141,7 +119,8 @@ def _settle(
 ) -> str:
     """What a look-up means: accepted, lost, or to be asked again."""
     due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
-    bound = bound_elsewhere(session, attempt.channel_name, [hit.provider_id for hit in found.hits])
+    ours = {hit.provider_id: attempt.id for hit in found.hits}
+    bound = bound_elsewhere(session, attempt.channel_name, ours)
     until = attempt.started_at + LEASE + _LOOK_BACK  # past its lease it submitted nothing any more
     free = sorted(
         (hit for hit in found.hits
@@ -204,57 +183,3 @@ def _lose(session: Session, attempt: AttemptRow, misses: int, now: datetime) -> 
     set_state(session, [attempt.reminder_id], ReminderState.NEEDS_PERSON, now=now, reason="lost")
     open_call_task(session, due.deadline, reason="lost_twice", now=now, reminder=due.reminder)
     return "lost"
-
-
-def _polled(
-    session: Session, attempt: AttemptRow, receipt: Receipt | None, now: datetime
-) -> AttemptState:
-    """Apply a poll: the ladder of polls goes on until a final state, or 72 hours."""
-    current = AttemptState(attempt.state)
-    due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
-    state = current
-    if receipt is not None:
-        state = advance(current, receipt.state, polled=True)
-        seen = Seen(receipt.status, receipt.provider_id, receipt.code, receipt.raw)
-        add_event(session, attempt, "poll", seen, now=now)
-    code = (receipt.code if receipt else "") or attempt.code
-    check_at = next_poll_at(attempt.started_at, due.deadline.act_by_at, now)
-    if state in _POLLED and check_at is None:
-        state = AttemptState.UNCONFIRMED
-    values = {
-        "state": state,
-        "next_check_at": check_at if state in _POLLED else None,
-        "provider_status": receipt.status if receipt else attempt.provider_status,
-        "code": code,
-    }
-    if not move_attempt(session, attempt.id, current, values):
-        return current
-    if state is not current:
-        arrived(session, attempt, state, code, now)
-    if state in _POLLED or state is AttemptState.UNCONFIRMED:
-        _climb_if_silent(session, due, state, now)
-    return state
-
-
-def _climb_if_silent(session: Session, due: Due, state: AttemptState, now: datetime) -> None:
-    """No receipt in time for the deadline: the next means, once (DESIGN §5.7)."""
-    act_by = due.deadline.act_by_at
-    is_pressing = act_by is not None and act_by - _RECEIPT_NEEDED <= now < act_by
-    if due.reminder.channel != "sms" or due.deadline.kind != RuleKind.LAPSE:
-        return
-    if (is_pressing or state is AttemptState.UNCONFIRMED) and not has_climbed(
-        session, due.reminder
-    ):
-        climb_with_carried(session, due, why="no_receipt", now=now)
-
-
-def arrived(
-    session: Session, attempt: AttemptRow, state: AttemptState, code: str, now: datetime
-) -> None:
-    """A message reached a new state: so does its reminder; a failed one climbs the ladder."""
-    set_state(session, [attempt.reminder_id], REMINDER_STATE[state], now=now)
-    due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
-    session.refresh(due.reminder)
-    if state in _FAILED:
-        why = f"{state}:{code}" if code else str(state)
-        climb_with_carried(session, due, why=why, now=now)

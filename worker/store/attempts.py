@@ -117,6 +117,15 @@ def attempts_of(session: Session, reminder_ids: Iterable[str]) -> Sequence[Attem
     ).all()
 
 
+def events_of(session: Session, attempt_ids: Iterable[str]) -> Sequence[AttemptEventRow]:
+    """Everything seen of some attempts, oldest first."""
+    return session.exec(
+        select(AttemptEventRow)
+        .where(col(AttemptEventRow.attempt_id).in_(list(attempt_ids)))
+        .order_by(col(AttemptEventRow.at), col(AttemptEventRow.id))
+    ).all()
+
+
 def lost_before(session: Session, reminder_id: str) -> int:
     """How many attempts of a reminder ended `lost`: the second is the last (promise 3)."""
     return session.exec(
@@ -126,15 +135,56 @@ def lost_before(session: Session, reminder_id: str) -> int:
     ).one()
 
 
-def bound_elsewhere(session: Session, channel_name: str, provider_ids: Iterable[str]) -> set[str]:
-    """Which of a provider's messages already belong to an attempt."""
-    ids = list(provider_ids)
+def bound_elsewhere(
+    session: Session, channel_name: str, attempts_by_provider_id: Mapping[str, str]
+) -> set[str]:
+    """Which of a provider's messages belong to another attempt than the one thought of.
+
+    A receipt may have bound a message to its own attempt before the answer was recorded.
+    """
     found = session.exec(
-        select(AttemptRow.provider_id).where(
-            AttemptRow.channel_name == channel_name, col(AttemptRow.provider_id).in_(ids)
+        select(AttemptRow.provider_id, AttemptRow.id).where(
+            AttemptRow.channel_name == channel_name,
+            col(AttemptRow.provider_id).in_(list(attempts_by_provider_id)),
         )
     )
-    return {one for one in found if one is not None}
+    return {
+        provider_id
+        for provider_id, attempt_id in found
+        if provider_id is not None and attempts_by_provider_id[provider_id] != attempt_id
+    }
+
+
+def known_provider_ids(
+    session: Session, channel_name: str, provider_ids: Sequence[str]
+) -> set[str]:
+    """Which of a provider's messages are ours. Asked in slices: a list may be long."""
+    known: set[str] = set()
+    for start in range(0, len(provider_ids), 500):
+        known |= bound_elsewhere(
+            session, channel_name, dict.fromkeys(provider_ids[start : start + 500], "")
+        )
+    return known
+
+
+def redactions_due(session: Session, now: datetime, limit: int) -> Sequence[AttemptRow]:
+    """Attempts whose text the provider should forget now."""
+    return session.exec(
+        select(AttemptRow)
+        .where(col(AttemptRow.redact_at).is_not(None), col(AttemptRow.redact_at) <= now)
+        .order_by(col(AttemptRow.redact_at))
+        .limit(limit)
+    ).all()
+
+
+def move_redaction(session: Session, attempt_id: str, at: datetime | None) -> None:
+    """When to ask again that a text be forgotten; None once it is."""
+    session.execute(
+        update(AttemptRow)
+        .where(col(AttemptRow.id) == attempt_id)
+        .values(redact_at=at)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def sent_since(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import col, insert, literal_column, or_, select, update
+from sqlmodel import col, func, insert, literal_column, or_, select, update
 
 from worker.domain.delivery import ReminderState
 from worker.domain.reminders import FRESH, Hours
@@ -35,14 +35,18 @@ def insert_reminders(session: Session, rows: Sequence[Mapping[str, object]]) -> 
         session.connection().execute(insert(table), [dict(row) for row in rows])
 
 
-def pick_due(session: Session, now: datetime, limit: int, hours: Hours) -> list[Due]:
+def pick_due(
+    session: Session, now: datetime, limit: int, hours: Hours, channels: Sequence[str]
+) -> list[Due]:
     """The next reminders due, earliest useless-after first, locked; with every other reminder of
     the same cases that is due too, so that one case gets one message.
 
     Outside the allowed hours only those planned for it: the urgent ones, and fresh ones of the
     last half hour, since what was fresh in the evening is not at 07:00.
     """
-    due = select(ReminderRow).where(_PLANNED, col(ReminderRow.due_at) <= now)
+    due = select(ReminderRow).where(
+        _PLANNED, col(ReminderRow.due_at) <= now, col(ReminderRow.channel).in_(channels)
+    )
     if hours is Hours.URGENT:
         reason = col(ReminderRow.reason)
         fresh = reason.startswith("outside_hours_fresh") & (col(ReminderRow.due_at) > now - FRESH)
@@ -142,6 +146,15 @@ def reminders_by_id(session: Session, ids: Iterable[str]) -> dict[str, Due]:
 def carried_with(session: Session, reminder_id: str) -> Sequence[ReminderRow]:
     """The reminders sent inside another one's message."""
     return session.exec(select(ReminderRow).where(ReminderRow.carried_by == reminder_id)).all()
+
+
+def count_planned(session: Session, until: datetime) -> int:
+    """How many reminders are planned for `until` or earlier."""
+    return session.exec(
+        select(func.count()).select_from(ReminderRow).where(
+            _PLANNED, col(ReminderRow.due_at) <= until
+        )
+    ).one()  # fmt: skip
 
 
 def list_reminders(

@@ -263,6 +263,7 @@ class AttemptRow(Row, table=True):
         _where("state = 'submitting'", "ix_attempt_submitting", "state", "lease_until_at"),
         _where("redact_at IS NOT NULL", "ix_attempt_redact", "redact_at"),
         Index(None, "address_index", "started_at"),
+        Index(None, "channel_name", "started_at"),
         Index(None, "reminder_id"),
         Index(None, "case_id"),
     )

@@ -258,6 +258,7 @@ def _indexes_of_attempts() -> None:
         where="state = 'submitting'",
     )  # fmt: skip
     _index("ix_attempt_address_index_started_at", "attempt", "address_index", "started_at")
+    _index("ix_attempt_channel_name_started_at", "attempt", "channel_name", "started_at")
     _index("ix_attempt_reminder_id", "attempt", "reminder_id")
     _index("ix_attempt_case_id", "attempt", "case_id")
 

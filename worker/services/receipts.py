@@ -1,0 +1,283 @@
+"""Receipts: what a provider says later of a message, by callback, bounce or poll (DESIGN §5).
+
+Whatever was seen is kept first, in the provider's words. Then the attempt moves, ranks only rising
+and finals sticky, and its reminder with it; a message that failed is tried once more where that
+may help, or the ladder is climbed.
+"""
+
+import logging
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Literal
+
+from worker.domain.delivery import (
+    OPEN_ATTEMPTS,
+    REMINDER_STATE,
+    AttemptState,
+    Receipt,
+    ReminderState,
+    advance,
+    next_poll_at,
+)
+from worker.domain.reminders import ENOUGH, later
+from worker.domain.rules import RuleKind
+from worker.services.context import Context
+from worker.services.ladder import climb_with_carried, close_call_tasks, has_climbed
+from worker.store.attempts import Seen, add_event, bound_elsewhere, due_for_check, move_attempt
+from worker.store.database import Session
+from worker.store.receipts import (
+    add_opt_out,
+    add_orphan,
+    attempt_by_provider_id,
+    attempt_by_ref,
+    failed_before,
+    latest_attempt,
+    other_open_attempt,
+    receipts_of_last,
+    was_seen,
+)
+from worker.store.reminders import Due, reminders_by_id, set_state
+from worker.store.tables import AttemptRow
+
+log = logging.getLogger(__name__)
+
+_BATCH = 200
+_ON_ITS_WAY = (AttemptState.ACCEPTED, AttemptState.SENT)
+_FAILED = (AttemptState.UNDELIVERED, AttemptState.FAILED, AttemptState.CANCELED)
+_RECEIPT_NEEDED = timedelta(hours=4)  # before `act_by`: time for another means, and for a call
+_TRY_AGAIN = timedelta(hours=2)  # DESIGN §5.7: what may pass is tried once more
+_REDACT_AFTER = timedelta(minutes=5)  # a provider may still be finishing its own record
+_ENOUGH_TO_JUDGE = 500  # messages of one sender; under half of them heard of is no receipts at all
+MISSING = "missing"
+"""The provider's word for a message it does not know any more."""
+
+Source = Literal["callback", "bounce", "poll"]
+
+
+def take_receipt(
+    context: Context, receipt: Receipt, *, source: Source, channel_name: str, now: datetime
+) -> str:
+    """Keep and apply a receipt that came by itself; safe to repeat.
+
+    Returns `unknown` for a message that is none of ours, `repeated`, `other_message` where the
+    reminder is known to have gone out under another id, or the attempt's state.
+    """
+    seen = Seen(receipt.status, receipt.provider_id, receipt.code, receipt.raw)
+    with context.db.transaction() as session:
+        attempt = _attempt_of(session, receipt, channel_name)
+        if attempt is None:
+            if not was_seen(session, None, source, seen):
+                add_orphan(session, source, seen, now=now)
+                log.warning("receipt.unknown", extra={"channel": channel_name})
+            return "unknown"
+        if was_seen(session, attempt.id, source, seen):
+            return "repeated"
+        add_event(session, attempt, source, seen, now=now)
+        session.flush()
+        return _applied(session, context, attempt, receipt, source, now)
+
+
+def _attempt_of(session: Session, receipt: Receipt, channel_name: str) -> AttemptRow | None:
+    """By our own ref, else by the provider's id, else by the reminder a Message-ID names."""
+    if receipt.ref:
+        found = attempt_by_ref(session, receipt.ref) or latest_attempt(session, receipt.ref)
+        return found if found is None or found.channel_name == channel_name else None
+    if receipt.provider_id:
+        return attempt_by_provider_id(session, channel_name, receipt.provider_id)
+    return None
+
+
+def poll(context: Context, *, now: datetime) -> Counter[str]:
+    """Ask after every message without a final receipt that is due for it."""
+    counts: Counter[str] = Counter()
+    with context.db.reading() as session:
+        due = list(due_for_check(session, _ON_ITS_WAY, now, _BATCH))
+    for attempt in due:
+        receipt = _asked(context, attempt, now)
+        with context.db.transaction() as session:
+            state = _polled(session, context, attempt, receipt, now)
+        counts[state] += 1
+        log.info("attempt.polled", extra={"attempt_id": attempt.id, "state": state})
+    return counts
+
+
+def _asked(context: Context, attempt: AttemptRow, now: datetime) -> Receipt | None:
+    """The provider's present word; one that cannot be asked is asked again, as it was silent."""
+    try:
+        return context.channel(attempt.kind).poll(attempt.provider_id or "", now=now)
+    except Exception:
+        log.exception("attempt.not_polled", extra={"attempt_id": attempt.id})
+        return None
+
+
+def _polled(
+    session: Session, context: Context, attempt: AttemptRow, receipt: Receipt | None, now: datetime
+) -> str:
+    """Apply a poll: the ladder of polls goes on until a final state, or 72 hours."""
+    is_gone = False
+    if receipt is not None:
+        seen = Seen(receipt.status, receipt.provider_id, receipt.code, receipt.raw)
+        is_gone = receipt.status == MISSING and was_seen(session, attempt.id, "poll", seen)
+        add_event(session, attempt, "poll", seen, now=now)
+        if receipt.state is not None:
+            return _applied(session, context, attempt, receipt, "poll", now)
+    return _silent(session, context, attempt, now, is_gone=is_gone)
+
+
+def _silent(
+    session: Session, context: Context, attempt: AttemptRow, now: datetime, *, is_gone: bool
+) -> str:
+    """Nothing new: ask again later, or give up after 72 hours (sooner where it is gone)."""
+    current = AttemptState(attempt.state)
+    due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
+    check_at = next_poll_at(attempt.started_at, due.deadline.act_by_at, now)
+    ended = check_at is None or is_gone
+    state = AttemptState.UNCONFIRMED if ended else current
+    values = {
+        "state": state,
+        "next_check_at": None if ended else check_at,
+        "redact_at": _redact_at(context, attempt, state, now),
+    }
+    if not move_attempt(session, attempt.id, current, values):
+        return str(current)
+    if state is not current:
+        set_state(session, [attempt.reminder_id], REMINDER_STATE[state], now=now)
+    _climb_if_silent(session, attempt, due, now, has_ended=ended)
+    return str(state)
+
+
+def _applied(
+    session: Session,
+    context: Context,
+    attempt: AttemptRow,
+    receipt: Receipt,
+    source: Source,
+    now: datetime,
+) -> str:
+    """Move an attempt by what was said of it."""
+    current = AttemptState(attempt.state)
+    if not _is_about(session, attempt, receipt):
+        log.error("attempt.other_message", extra={"attempt_id": attempt.id})
+        return "other_message"
+    due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
+    state = _next_state(session, attempt, receipt, polled=source == "poll")
+    check_at = attempt.next_check_at
+    if state in _ON_ITS_WAY:
+        check_at = next_poll_at(attempt.started_at, due.deadline.act_by_at, now)
+        state = state if check_at else AttemptState.UNCONFIRMED
+    values = {
+        "state": state,
+        "provider_id": attempt.provider_id or receipt.provider_id or None,
+        "provider_status": receipt.status,
+        "code": receipt.code or attempt.code,
+        "next_check_at": check_at if state in OPEN_ATTEMPTS else None,
+        "redact_at": _redact_at(context, attempt, state, now),
+    }
+    if not move_attempt(session, attempt.id, current, values):
+        return str(current)
+    if receipt.opted_out:
+        add_opt_out(session, attempt.address_index, None, attempt.channel_name, now)
+    if state is not current:
+        _arrived(session, attempt, due, receipt, state, now)
+    if state in (*_ON_ITS_WAY, AttemptState.UNCONFIRMED):
+        ended = state is AttemptState.UNCONFIRMED
+        _climb_if_silent(session, attempt, due, now, has_ended=ended)
+    return str(state)
+
+
+def _redact_at(
+    context: Context, attempt: AttemptRow, state: AttemptState, now: datetime
+) -> datetime | None:
+    """When the provider may forget the text: it is needed until nothing can follow any more."""
+    if state in OPEN_ATTEMPTS:
+        return None
+    keeps = any(one.caps.can_redact for one in context.channels.values()
+                if one.name == attempt.channel_name)  # fmt: skip
+    return now + _REDACT_AFTER if keeps else None
+
+
+def _is_about(session: Session, attempt: AttemptRow, receipt: Receipt) -> bool:
+    """Whether the receipt speaks of the message this attempt is known by. Another id means a
+    second message of ours, or one bound to another attempt: kept, alerted, never taken over."""
+    told = receipt.provider_id
+    if not told or told == attempt.provider_id:
+        return True
+    return attempt.provider_id is None and not bound_elsewhere(
+        session, attempt.channel_name, {told: attempt.id}
+    )
+
+
+def _next_state(
+    session: Session, attempt: AttemptRow, receipt: Receipt, *, polled: bool
+) -> AttemptState:
+    current = AttemptState(attempt.state)
+    state = advance(current, receipt.state, polled=polled)
+    if state in (AttemptState.SUBMITTING, AttemptState.UNCERTAIN) and receipt.provider_id:
+        state = AttemptState.ACCEPTED  # it has an id: it was taken, whatever the word means
+    reopened = current not in OPEN_ATTEMPTS and state in OPEN_ATTEMPTS
+    return current if reopened and other_open_attempt(session, attempt) else state
+
+
+def _arrived(
+    session: Session,
+    attempt: AttemptRow,
+    due: Due,
+    receipt: Receipt,
+    state: AttemptState,
+    now: datetime,
+) -> None:
+    """A message reached a new state: so does its reminder, unless a later attempt speaks for it."""
+    is_latest = attempt.number >= due.reminder.attempts
+    if not is_latest and state is not AttemptState.DELIVERED:
+        return
+    set_state(session, [attempt.reminder_id], REMINDER_STATE[state], now=now)
+    session.refresh(due.reminder)
+    if state is AttemptState.DELIVERED:
+        close_call_tasks(session, due.deadline, now=now, note="delivered", of=due.reminder.id)
+    if state in _FAILED:
+        _failed(session, attempt, due, receipt, state, now)
+
+
+def _failed(
+    session: Session,
+    attempt: AttemptRow,
+    due: Due,
+    receipt: Receipt,
+    state: AttemptState,
+    now: datetime,
+) -> None:
+    """Try once more what may pass, while that leaves time for another means; else climb."""
+    again_at = later(now + _TRY_AGAIN)
+    helps = again_at + ENOUGH < due.reminder.useless_after_at
+    if receipt.is_transient and helps and not failed_before(session, attempt):
+        set_state(session, [attempt.reminder_id], ReminderState.PLANNED, now=now,
+                  reason=f"again_after:{receipt.code}", due_at=again_at)  # fmt: skip
+        return
+    why = f"{state}:{receipt.code}" if receipt.code else str(state)
+    climb_with_carried(session, due, why=why, now=now)
+
+
+def _climb_if_silent(
+    session: Session,
+    attempt: AttemptRow,
+    due: Due,
+    now: datetime,
+    *,
+    has_ended: bool,
+) -> None:
+    """No receipt in time for the deadline: the next means, once (DESIGN §5.7)."""
+    act_by = due.deadline.act_by_at
+    is_pressing = act_by is not None and act_by - _RECEIPT_NEEDED <= now < act_by
+    if due.reminder.channel != "sms" or due.deadline.kind != RuleKind.LAPSE:
+        return
+    if not (is_pressing or has_ended) or has_climbed(session, due.reminder):
+        return
+    if not brings_no_receipts(session, attempt.channel_name, now):
+        climb_with_carried(session, due, why="no_receipt", now=now)
+
+
+def brings_no_receipts(session: Session, channel_name: str, now: datetime) -> bool:
+    """Whether under half of a sender's last 500 messages were heard of again: then silence says
+    nothing of the person, and one alert stands for a task each (DESIGN §5)."""
+    heard, count = receipts_of_last(session, channel_name, _ENOUGH_TO_JUDGE, now - _RECEIPT_NEEDED)
+    return count >= _ENOUGH_TO_JUDGE and heard * 2 < count

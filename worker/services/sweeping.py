@@ -1,0 +1,82 @@
+"""Putting things in order at the provider: texts it need not keep, messages we do not know."""
+
+import logging
+from collections import Counter
+from datetime import datetime, timedelta
+
+from worker.domain.calendar import in_china
+from worker.domain.delivery import Channel
+from worker.services.context import Context
+from worker.store.attempts import Seen, known_provider_ids, move_redaction, redactions_due
+from worker.store.receipts import add_orphan, was_seen
+
+log = logging.getLogger(__name__)
+
+_BATCH = 100
+_AGAIN = timedelta(hours=6)
+_SWEEP_AT = timedelta(hours=3)
+"""03:00 Beijing time: yesterday is over, and what was sent at 22:00 has its final state."""
+
+
+def redact(context: Context, *, now: datetime) -> Counter[str]:
+    """Have providers forget the texts of messages that are final; one that refuses is asked again
+    six hours later."""
+    counts: Counter[str] = Counter()
+    with context.db.reading() as session:
+        due = list(redactions_due(session, now, _BATCH))
+    for attempt in due:
+        channel = _channel(context, attempt.channel_name)
+        if channel is None or attempt.provider_id is None:
+            continue
+        done = channel.redact(attempt.provider_id)
+        with context.db.transaction() as session:
+            move_redaction(session, attempt.id, None if done else now + _AGAIN)
+        counts["redacted" if done else "refused"] += 1
+    return counts
+
+
+def _channel(context: Context, name: str) -> Channel | None:
+    return next((one for one in context.channels.values() if one.name == name), None)
+
+
+def sweep(context: Context, *, now: datetime) -> Counter[str]:
+    """Once a day: compare yesterday's messages at each provider with ours.
+
+    One that is none of ours was sent twice, or by someone else with our account: it is kept as an
+    event without an attempt, counted and alerted.
+    """
+    until = in_china(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    since = until - timedelta(days=1)
+    counts: Counter[str] = Counter()
+    for channel in context.channels.values():
+        if channel.caps.can_list:
+            counts += _swept(context, channel, since, until, now)
+    return counts
+
+
+def _swept(
+    context: Context, channel: Channel, since: datetime, until: datetime, now: datetime
+) -> Counter[str]:
+    found = channel.listed(since, until)
+    if not found.complete:
+        log.warning("sweep.incomplete", extra={"channel": channel.name})
+        return Counter({"incomplete": 1})
+    counts: Counter[str] = Counter({"compared": len(found.hits)})
+    with context.db.transaction() as session:
+        known = known_provider_ids(session, channel.name, [hit.provider_id for hit in found.hits])
+        for hit in found.hits:
+            seen = Seen(hit.status, hit.provider_id, hit.code)
+            if hit.provider_id in known or was_seen(session, None, "sweep", seen):
+                continue
+            add_orphan(session, "sweep", seen, now=now)
+            counts["unknown"] += 1
+    if counts["unknown"]:
+        extra = {"channel": channel.name, "count": counts["unknown"]}
+        log.error("sweep.unknown_messages", extra=extra)
+    return counts
+
+
+def is_sweep_due(last_run_at: datetime | None, now: datetime) -> bool:
+    """Whether yesterday was not compared yet, and it is 03:00 or later."""
+    today = in_china(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    return now >= today + _SWEEP_AT and (last_run_at is None or last_run_at < today + _SWEEP_AT)

@@ -1,0 +1,124 @@
+"""What receipts need to know: whose message one is about, and whether it was seen before."""
+
+from datetime import datetime
+
+from sqlmodel import col, func, select
+
+from worker.domain.delivery import OPEN_ATTEMPTS, AttemptState
+from worker.store.attempts import Seen
+from worker.store.database import Session, insert_new, new_id
+from worker.store.tables import AttemptEventRow, AttemptRow, OptOutRow
+
+_SILENT = (AttemptState.ACCEPTED, AttemptState.SENT, AttemptState.UNCONFIRMED)
+_HEARD = (AttemptState.DELIVERED, AttemptState.UNDELIVERED, AttemptState.FAILED)
+
+
+def attempt_by_ref(session: Session, ref: str) -> AttemptRow | None:
+    """The attempt that carried `ref`, locked."""
+    return session.exec(
+        select(AttemptRow).where(AttemptRow.ref == ref).with_for_update()
+    ).one_or_none()
+
+
+def attempt_by_provider_id(
+    session: Session, channel_name: str, provider_id: str
+) -> AttemptRow | None:
+    """The attempt a provider's message belongs to, locked."""
+    return session.exec(
+        select(AttemptRow)
+        .where(AttemptRow.channel_name == channel_name, AttemptRow.provider_id == provider_id)
+        .with_for_update()
+    ).one_or_none()
+
+
+def latest_attempt(session: Session, reminder_id: str) -> AttemptRow | None:
+    """The last attempt of a reminder, locked: a bounce may name no more than its message."""
+    return session.exec(
+        select(AttemptRow)
+        .where(AttemptRow.reminder_id == reminder_id)
+        .order_by(col(AttemptRow.number).desc())
+        .limit(1)
+        .with_for_update()
+    ).one_or_none()
+
+
+def was_seen(session: Session, attempt_id: str | None, source: str, seen: Seen) -> bool:
+    """Whether the same was seen before: a signed callback can be replayed for ever."""
+    found = select(AttemptEventRow.id).where(
+        AttemptEventRow.attempt_id == attempt_id,
+        AttemptEventRow.source == source,
+        AttemptEventRow.provider_id == seen.provider_id,
+        AttemptEventRow.status == seen.status,
+        AttemptEventRow.code == seen.code,
+    )
+    return session.exec(found.limit(1)).first() is not None
+
+
+def add_orphan(session: Session, source: str, seen: Seen, *, now: datetime) -> None:
+    """Keep what was seen of a message that is none of ours."""
+    session.add(
+        AttemptEventRow(
+            id=new_id(now),
+            source=source,
+            provider_id=seen.provider_id,
+            status=seen.status,
+            code=seen.code,
+            raw=seen.raw,
+            at=now,
+        )
+    )
+
+
+def other_open_attempt(session: Session, attempt: AttemptRow) -> bool:
+    """Whether another attempt of the same reminder may still reach the person."""
+    found = select(AttemptRow.id).where(
+        AttemptRow.reminder_id == attempt.reminder_id,
+        AttemptRow.id != attempt.id,
+        col(AttemptRow.state).in_(list(OPEN_ATTEMPTS)),
+    )
+    return session.exec(found).first() is not None
+
+
+def failed_before(session: Session, attempt: AttemptRow) -> bool:
+    """Whether an earlier attempt of the same reminder came back undelivered."""
+    found = select(AttemptRow.id).where(
+        AttemptRow.reminder_id == attempt.reminder_id,
+        AttemptRow.id != attempt.id,
+        col(AttemptRow.state).in_((AttemptState.UNDELIVERED, AttemptState.FAILED)),
+    )
+    return session.exec(found).first() is not None
+
+
+def add_opt_out(
+    session: Session, address_index: str, centre_id: str | None, source: str, now: datetime
+) -> None:
+    """Remember that an address wants no messages, of one centre or (None) of any."""
+    row = {
+        "id": new_id(now),
+        "centre_id": centre_id,
+        "address_index": address_index,
+        "source": source,
+        "created_at": now,
+    }
+    unique = ("address_index", "centre_id") if centre_id else ("address_index",)
+    insert_new(session, OptOutRow, [row], unique=unique)
+
+
+def receipts_of_last(
+    session: Session, channel_name: str, count: int, before: datetime
+) -> tuple[int, int]:
+    """Of a sender's last `count` messages that began before an instant: how many brought a
+    receipt, and how many there were."""
+    last = (
+        select(AttemptRow.state)
+        .where(
+            AttemptRow.channel_name == channel_name,
+            col(AttemptRow.state).in_((*_SILENT, *_HEARD)),
+            col(AttemptRow.started_at) <= before,
+        )
+        .order_by(col(AttemptRow.started_at).desc())
+        .limit(count)
+        .subquery()
+    )
+    rows = dict(session.exec(select(last.c.state, func.count()).group_by(last.c.state)).all())
+    return sum(rows.get(state, 0) for state in _HEARD), sum(rows.values())
