@@ -365,7 +365,7 @@ def refused(procedure: str, told: Sequence[Event], now: str = NOW) -> list[str]:
     """Names of the events that cannot stand, given in the worst order."""
     backwards = list(reversed(told))
     found = refusals(PROCEDURES[procedure], backwards, terms_of, at(now))
-    assert all(reason.zh and reason.en for _, reason in found)
+    assert all(reason.text.zh and reason.text.en for _, reason in found)
     return [event.name for event, _ in found]
 
 
@@ -455,7 +455,7 @@ def test_a_bank_that_counts_hours_needs_the_time_of_day() -> None:
     found = refusals(PROCEDURES["zhuhai"], [told], by_hours, at(NOW))
 
     assert [event for event, _ in found] == [told]
-    assert "zhuhai.phone-loss-report" in found[0][1].en
+    assert "zhuhai.phone-loss-report" in found[0][1].message.en
 
 
 def test_every_fault_of_a_case_is_named_at_once() -> None:
@@ -469,8 +469,8 @@ def test_a_refusal_tells_what_to_do_in_both_languages() -> None:
 
     ((_, reason),) = refusals(PROCEDURES["national"], told, terms_of, at(NOW))
 
-    assert "replacement_applied" in reason.zh
-    assert "record that first" in reason.en
+    assert "「申请补卡」" in reason.text.zh
+    assert "record replacement_applied" in reason.mend.en
 
 
 def test_every_rule_has_a_state_table() -> None:

@@ -8,7 +8,9 @@ import pytest
 from tests.enrolment.office import GOOD, HEADING, REPORTED, Office
 from worker.domain.centres import Closure
 from worker.domain.errors import Fault, Text
+from worker.rosters import row_of
 from worker.services.applying import MOST_LISTED, Enrolment
+from worker.services.enrolment import CHUNK
 
 MIXED = (
     REPORTED,
@@ -33,10 +35,10 @@ def summary(report: Enrolment) -> tuple[object, ...]:
 def test_bad_rows_do_not_stop_the_good_ones(office: Office) -> None:
     report = office.enrol(*MIXED)
 
-    assert sorted(fault.place for fault in report.faults) == [
+    assert [fault.place for fault in report.faults] == [
         "cases.csv, row 3, column F 手机",
-        "cases.csv, row 4",
-        "cases.csv, row 5",
+        "cases.csv, row 4, column B 业务",
+        "cases.csv, row 5, column C 事项",
         "cases.csv, row 6, column D 发生时间",
     ]
     assert report.bad == 4
@@ -166,3 +168,118 @@ def test_a_heading_alone_is_an_empty_roster(office: Office) -> None:
     report = office.enrol(heading=HEADING)
 
     assert (report.new, report.faults) == (0, [])
+
+
+def test_a_row_of_another_procedure_stops_only_itself(office: Office) -> None:
+    report = office.enrol(
+        REPORTED, "A-1,chengdu,申请补卡,2026-11-20 17:00,,", "A-1,,书面挂失,2026-11-21 10:00,,"
+    )
+
+    [fault] = report.faults
+    assert fault.place == "cases.csv, row 3, column B 业务"
+    assert fault.message.zh == (
+        "cases.csv, row 2 为同一编号写的业务是「社保卡挂失补领（全国）」（national），"
+        "这一行却是「成都社保卡挂失补办」（chengdu）"
+    )
+    assert "national 或留空" in fault.mend.zh
+    assert (report.new, report.bad) == (1, 1)
+    assert office.events("A-1") == ["reported_by_phone", "reported_in_writing"]
+
+
+def test_only_a_case_on_file_is_said_to_be_enrolled(office: Office) -> None:
+    office.enrol(REPORTED)
+
+    report = office.enrol("A-1,chengdu,申请补卡,2026-11-20 17:00,,")
+
+    assert report.faults[0].message.zh.startswith("该案件已按业务「社保卡挂失补领（全国）」")
+
+
+def test_a_misspelt_procedure_stops_only_its_row_where_another_names_the_right_one(
+    office: Office,
+) -> None:
+    report = office.enrol(
+        "A-1,nationals,电话挂失,2026-11-19 16:20,张三,10000000001",
+        "A-1,national,电话挂失,2026-11-20 16:20,张三,10000000001",
+    )
+
+    assert [fault.place for fault in report.faults] == ["cases.csv, row 2, column B 业务"]
+    assert office.events("A-1") == ["reported_by_phone"]
+
+
+def test_every_row_of_a_case_that_cannot_open_is_told_and_sent_to_the_first(
+    office: Office,
+) -> None:
+    report = office.enrol(
+        "A-1,nationals,电话挂失,2026-11-20 16:20,张三,10000000001",
+        "A-1,,书面挂失,2026-11-21 10:00,,",
+        "A-2,national,领卡,2026-11-20 16:20,李四,10000000002",
+        "A-2,,,,李四,",
+    )
+
+    assert [fault.place for fault in report.faults] == [
+        "cases.csv, row 2, column B 业务",
+        "cases.csv, row 3",
+        "cases.csv, row 4, column C 事项",
+        "cases.csv, row 5",
+    ]
+    assert report.faults[1].mend.zh == "请先改好 cases.csv, row 2, column B 业务"
+    assert report.faults[3].mend.en == "mend cases.csv, row 4, column C 事项 first"
+    assert office.cases() == []
+
+
+def test_an_unknown_bank_of_a_case_on_file_stops_only_its_row(office: Office) -> None:
+    heading = f"{HEADING},银行"
+    office.enrol(
+        "A-1,zhuhai,电话挂失,2026-11-20 16:20,张三,10000000001,示例银行甲", heading=heading
+    )
+
+    report = office.enrol(
+        "A-1,,书面挂失,2026-11-21 10:00,,,", "A-1,,,,,,没有的银行", heading=heading
+    )
+
+    assert [fault.place for fault in report.faults] == ["cases.csv, row 3, column G 银行"]
+    assert office.events("A-1") == ["reported_by_phone", "reported_in_writing"]
+
+
+def test_faults_and_notes_come_in_the_order_of_their_rows(office: Office) -> None:
+    between = [GOOD.replace("A-2", f"C-{number}") for number in range(CHUNK)]
+
+    report = office.enrol(
+        "B-1,national,领卡,2026-11-20 16:20,张三,10000000001",  # waits until the end of the file
+        "B-2,employer,找回,2026-11-20 16:20,张三,10000000001",
+        *between,
+        "B-3,national,电话挂失,没有时间,王五,10000000003",
+        "B-4,national,电话挂失,2026-11-10 16:20,王五,10000000003",
+    )
+
+    assert [row_of(fault) for fault in report.faults] == [2, CHUNK + 4]
+    assert [where.place for where in report.notes.values()] == [
+        "cases.csv, row 3",
+        f"cases.csv, row {CHUNK + 5}",
+    ]
+
+
+def test_a_value_of_yaml_is_told_by_its_line_and_column(office: Office) -> None:
+    path = office.home / "cases.yaml"
+    path.write_text(
+        "- reference: A-1\n  procedure: nationals\n  phone: 10000000001\n  events:\n"
+        "    - {event: 电话挂失, occurred_at: 2026-11-20 16:20}\n"
+        "- reference: A-2\n  procedure: national\n  phone: 10000000001\n  events:\n"
+        "    - {event: 电话挂失, occurred_at: 2026-12-20 16:20}\n",
+        "utf-8",
+    )
+
+    report = office.take(path)
+
+    assert [fault.place for fault in report.faults] == ["cases.yaml:2:14", "cases.yaml:10:34"]
+
+
+def test_no_fault_repeats_what_may_be_personal(office: Office) -> None:
+    report = office.enrol(
+        "A-1,张三丰,电话挂失,2026-11-20 16:20,张三丰,10000000001,",
+        "A-2,zhuhai,电话挂失,2026-11-20 16:20,张三丰,10000000001,张三丰",
+        heading=f"{HEADING},银行",
+    )
+
+    assert len(report.faults) == 2
+    assert "张三丰" not in str(report.faults)

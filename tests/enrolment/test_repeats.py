@@ -3,6 +3,7 @@
 import pytest
 
 from tests.enrolment.office import GOOD, REPORTED, Office
+from worker.services.enrolment import CHUNK
 
 FULL = "编号,业务,事项,发生时间,姓名,手机,邮箱,语言,卡号后四位,银行,备用手机"
 WHOLE = (
@@ -65,7 +66,7 @@ def test_a_procedure_is_never_changed(office: Office) -> None:
         "A-2,,书面挂失,2026-11-21 10:00,,",
     )
 
-    assert [fault.place for fault in report.faults] == ["cases.csv, row 2"]
+    assert [fault.place for fault in report.faults] == ["cases.csv, row 2, column B 业务"]
     assert "under national" in report.faults[0].message.en
     assert office.content()["case"][0] == before["case"][0]
     assert office.events("A-2") == ["reported_by_phone", "reported_in_writing"]
@@ -89,3 +90,23 @@ def test_personal_data_is_sealed_on_disk(office: Office) -> None:
     assert "张三".encode() not in stored
     assert b"zhangsan@example.com" not in stored
     assert b"10000000001" not in stored
+
+
+def test_a_case_the_file_comes_back_to_is_counted_once(office: Office) -> None:
+    office.enrol(GOOD)
+    between = [GOOD.replace("A-2", f"C-{number}") for number in range(CHUNK)]
+    lines = [
+        REPORTED,
+        "A-1,,领卡,2026-11-20 17:00,,",  # waits until the end of the file
+        GOOD,
+        *between,
+        REPORTED,
+        "A-2,,书面挂失,2026-11-21 10:00,,",
+    ]
+
+    tried = office.enrol(*lines, dry_run=True)
+    done = office.enrol(*lines)
+
+    assert (done.new, done.changed, done.unchanged) == (CHUNK + 1, 1, 0)
+    assert (tried.new, tried.changed, tried.unchanged) == (CHUNK + 1, 1, 0)
+    assert [fault.place for fault in done.faults] == ["cases.csv, row 3, column C 事项"]

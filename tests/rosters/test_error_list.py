@@ -177,3 +177,14 @@ def test_rows_are_counted_from_places_of_every_kind(
     assert [row_of(fault) for fault in faults_of(read(yaml))] == [2]
     assert [row_of(fault) for fault in faults_of(read(table))] == [2]
     assert not any(isinstance(entry, RosterRow) for entry in read(table))
+
+
+def test_a_mend_that_asks_ends_with_its_question_mark(
+    read: Read, roster: Roster, tmp_path: Path
+) -> None:
+    source = roster("A-1,,电话挂矢,2026-11-20,,,,")
+    target = tmp_path / "errors.csv"
+
+    write_errors(source, by_row(faults_of(read(source))), target)
+
+    assert rows_of(target)[1][-1] == "C 事项：没有这种事项；是否想写“电话挂失”？"

@@ -336,3 +336,40 @@ def test_the_shown_name_stands_for_an_uploaded_file(roster: Roster, now: datetim
     [fault] = read_roster(path, phones=PhonePolicy(), now=now, shown_as="名单.csv")
 
     assert fault.place == "名单.csv, row 2, column F 手机"
+
+
+@pytest.mark.parametrize(
+    ("title", "meant"),
+    [
+        ("联系人手机", "手机"),
+        ("电话号码", "手机"),
+        ("办理时间", "发生时间"),
+        ("发生日期", "发生时间"),
+        ("邮件", "邮箱"),
+        ("phone_number", "phone"),
+        ("occured_at", "occurred_at"),
+        ("date", "occurred_at"),
+    ],
+)
+def test_an_unknown_column_is_told_the_name_it_may_have_meant(
+    read: Read, roster: Roster, title: str, meant: str
+) -> None:
+    [fault] = read(roster(heading=f"编号,事项,发生时间,姓名,{title}"))[:1]
+
+    assert fault.mend.zh == f"是否想写“{meant}”？"
+
+
+@pytest.mark.parametrize("title", ["备注", "性别", "holiday"])
+def test_an_unknown_column_like_no_other_is_told_all_names(
+    read: Read, roster: Roster, title: str
+) -> None:
+    [fault] = read(roster(heading=f"编号,事项,发生时间,姓名,{title}"))
+
+    assert fault.mend.zh.startswith("请删去或改名；可用：编号、网点、")
+
+
+def test_a_row_knows_where_its_cells_stand(read: Read, roster: Roster) -> None:
+    [row] = read(roster("good"))
+
+    assert row.at("procedure") == "cases.csv, row 2, column B 业务"
+    assert row.at("bank") == "cases.csv, row 2"

@@ -1,5 +1,6 @@
 """`qida enrol`: a roster in, the cases, notes and refused rows out."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from worker.services.enrolment import Enrolment
 
 _QUIET_UNTIL = 2000
+_NOTHING_WRITTEN = Text("有错误，一行也没有写入", "there are faults: nothing was written")
+_HAND_IN_AGAIN = Text(
+    "改好以上各行后，把整个文件再登记一次；已登记的内容不会重复",
+    "mend these rows and enrol the whole file again: what is enrolled already stays as it is",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -47,8 +53,8 @@ def enrol(
     list_faults(report.faults)
     if rest := report.rest():
         say(rest)
-    if report.faults and all_or_nothing:
-        say(Text("有错误，一行也没有写入", "there are faults: nothing was written"))
+    if report.faults:
+        say(_NOTHING_WRITTEN if all_or_nothing else _HAND_IN_AGAIN)
     _report(report, dry_run=dry_run, as_data=as_data)
     if report.faults:
         raise typer.Exit(BAD_DATA)
@@ -93,8 +99,21 @@ def _report(report: "Enrolment", *, dry_run: bool, as_data: bool) -> None:
                        for one in report.faults],
         }])  # fmt: skip
         return
-    tried = " (dry run)" if dry_run else ""
-    typer.echo(
-        f"{report.new} new, {report.unchanged} unchanged, {report.changed} changed{tried}; "
-        f"{report.events} events, {report.planned} reminders planned, {report.bad} bad rows"
+    said = _summary(report, dry_run=dry_run)
+    typer.echo(said.zh if os.environ.get("QIDA_LANG") == "zh" else said.en)
+
+
+def _summary(report: "Enrolment", *, dry_run: bool) -> Text:
+    """What the roster did, in one line."""
+    tried = Text("（试运行，没有写入）", " (dry run)") if dry_run else Text("", "")
+    return Text(
+        f"新登记 {report.new} 件，未变 {report.unchanged} 件，更新 {report.changed} 件{tried.zh}；"
+        f"事项 {report.events} 项，安排提醒 {report.planned} 条，有误 {report.bad} 行",
+        f"{report.new} new, {report.unchanged} unchanged, {report.changed} changed{tried.en}; "
+        f"{_counted(report.events, 'event')}, {_counted(report.planned, 'reminder')} planned, "
+        f"{_counted(report.bad, 'bad row')}",
     )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
 
-from worker.domain.calendar import WorkingCalendar, in_china
+from worker.domain.calendar import ONE_DAY, WorkingCalendar, in_china, midnight
 from worker.domain.centres import Office
+from worker.domain.contacts import event_word
 from worker.domain.deadlines import Deadline, Terms, deadline
 from worker.domain.delivery import DeadlineState
 from worker.domain.errors import Text
@@ -27,6 +28,14 @@ class Event:
     name: str
     occurred_at: datetime
     date_only: bool = False
+
+    @property
+    def latest_at(self) -> datetime:
+        """When it happened at the latest: who writes no hour means "that day", not "before all
+        else that happened on it"."""
+        if not self.date_only:
+            return self.occurred_at
+        return midnight(in_china(self.occurred_at).date() + ONE_DAY) - timedelta.resolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,63 +60,106 @@ def in_order(events: Iterable[Event]) -> list[Event]:
     return sorted(events, key=lambda event: (event.occurred_at, event.name))
 
 
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why an event cannot stand and how to mend it. `about` is what to mend: `event` or
+    `occurred_at`."""
+
+    message: Text
+    mend: Text
+    about: str = "event"
+
+    @property
+    def text(self) -> Text:
+        """Both in one sentence."""
+        return Text(f"{self.message.zh}；{self.mend.zh}", f"{self.message.en}; {self.mend.en}")
+
+
 def refusals(
     procedure: Procedure,
     events: Sequence[Event],
     terms_of: Callable[[Rule], Terms],
     now: datetime,
-) -> list[tuple[Event, Text]]:
+) -> list[tuple[Event, Objection]]:
     """Every event of a case that cannot stand, with the reason and the mend."""
     ordered = in_order(events)
     found = []
     for position, event in enumerate(ordered):
-        reason = (
+        objection = (
             _unknown(procedure, event)
             or _in_future(event, now)
             or _too_early(procedure, event, ordered)
             or _found_too_late(procedure, event, ordered[:position])
             or _needs_an_hour(procedure, event, terms_of)
         )
-        if reason:
-            found.append((event, reason))
+        if objection:
+            found.append((event, objection))
     return found
 
 
-def _unknown(procedure: Procedure, event: Event) -> Text | None:
+def _said(name: str) -> str:
+    """An event in a Chinese sentence: 「书面挂失」（reported_in_writing）."""
+    word = event_word(name)
+    return f"「{word}」" if word == name else f"「{word}」（{name}）"
+
+
+def _listed(names: Iterable[str], mark: str = "、") -> str:
+    return mark.join(f"「{event_word(name)}」" for name in sorted(names))
+
+
+def _unknown(procedure: Procedure, event: Event) -> Objection | None:
     if event.name in procedure.events:
         return None
-    known = sorted(procedure.events)
-    return Text(
-        f"业务 {procedure.id} 没有事项 {event.name}；可用：{'、'.join(known)}",
-        f"procedure {procedure.id} has no event {event.name}; it knows: {', '.join(known)}",
+    return Objection(
+        Text(
+            f"业务「{procedure.title.zh}」（{procedure.id}）没有事项{_said(event.name)}",
+            f"procedure {procedure.id} has no event {event.name}",
+        ),
+        Text(
+            f"请核对业务和事项；可用：{_listed(procedure.events)}",
+            f"check both; it knows: {', '.join(sorted(procedure.events))}",
+        ),
     )
 
 
-def _in_future(event: Event, now: datetime) -> Text | None:
+def _in_future(event: Event, now: datetime) -> Objection | None:
     if event.occurred_at <= now + FUTURE_ALLOWED:
         return None
-    at = in_china(event.occurred_at).isoformat()
-    return Text(
-        f"事项 {event.name} 的时间 {at} 在未来；请填写已经发生的时间",
-        f"event {event.name} lies in the future ({at}); record it when it has happened",
+    at = f"{in_china(event.occurred_at):%Y-%m-%d %H:%M}"
+    return Objection(
+        Text(
+            f"{_said(event.name)}的时间 {at} 在未来",
+            f"event {event.name} lies in the future ({at} in Beijing)",
+        ),
+        Text(
+            "请核对年月日和时刻；还没发生的事，发生后再登记",
+            "check day and hour; enrol it when it has happened",
+        ),
+        "occurred_at",
     )
 
 
-def _too_early(procedure: Procedure, event: Event, ordered: Sequence[Event]) -> Text | None:
+def _too_early(procedure: Procedure, event: Event, ordered: Sequence[Event]) -> Objection | None:
     """At the same instant counts as earlier: of two bare dates the order is not known."""
     needed = NEEDS_EARLIER.get(event.name)
-    if not needed or any(
-        other.name in needed and other.occurred_at <= event.occurred_at for other in ordered
-    ):
+    if not needed or any(other.name in needed and _not_before(event, other) for other in ordered):
         return None
     names = sorted(needed & procedure.events)
-    return Text(
-        f"事项 {event.name} 之前须先有 {'或'.join(names)}；请先补录",
-        f"event {event.name} needs an earlier {' or '.join(names)}; record that first",
+    return Objection(
+        Text(
+            f"{_said(event.name)}之前没有{_listed(names, '或')}",
+            f"event {event.name} needs an earlier {' or '.join(names)}",
+        ),
+        Text(
+            f"请先补录{_listed(names, '或')}，再登记这一事项；如已补录，请核对两者的时间",
+            f"record {' or '.join(names)} first; if it is there, check both times",
+        ),
     )
 
 
-def _found_too_late(procedure: Procedure, event: Event, before: Sequence[Event]) -> Text | None:
+def _found_too_late(
+    procedure: Procedure, event: Event, before: Sequence[Event]
+) -> Objection | None:
     """After the formal report or the replacement a block cannot be taken back (RULES.md)."""
     if event.name != "found":
         return None
@@ -115,9 +167,15 @@ def _found_too_late(procedure: Procedure, event: Event, before: Sequence[Event])
               for name in rule.starts_on}  # fmt: skip
     for earlier in reversed(before):
         if earlier.name in procedure.found_refused_after:
-            return Text(
-                f"已有 {earlier.name}，不能再记 found：正式挂失或补卡后不能撤销挂失",
-                f"{earlier.name} is on record: after it the report cannot be withdrawn by found",
+            return Objection(
+                Text(
+                    f"已有{_said(earlier.name)}，不能再记「找回」（found）：正式挂失或补卡后不能撤销挂失",
+                    f"{earlier.name} is on record: the report cannot be withdrawn by found",
+                ),
+                Text(
+                    "请不要登记「找回」；如时间写错，请更正；不再办理时记「撤案」",
+                    "do not record found; mend its time if that is wrong; end a case by cancelled",
+                ),
             )
         if earlier.name in starts:
             return None
@@ -126,14 +184,18 @@ def _found_too_late(procedure: Procedure, event: Event, before: Sequence[Event])
 
 def _needs_an_hour(
     procedure: Procedure, event: Event, terms_of: Callable[[Rule], Terms]
-) -> Text | None:
+) -> Objection | None:
     if not event.date_only:
         return None
     for rule in procedure.rules:
         if event.name in rule.starts_on and isinstance(terms_of(rule).period, Hours):
-            return Text(
-                f"规则 {rule.id} 按小时计算，事项 {event.name} 须写明时刻",
-                f"{rule.id} counts hours: give the time of day of {event.name}",
+            return Objection(
+                Text(
+                    f"{_said(event.name)}的期限按小时计算（{rule.id}），只写日期不够",
+                    f"{rule.id} counts hours: give the time of day of {event.name}",
+                ),
+                Text("请写明时刻，例如 2026-11-20 16:20", "write for instance 2026-11-20 16:20"),
+                "occurred_at",
             )
     return None
 
@@ -184,7 +246,8 @@ class _History:
         over_at = due.latest_at if rule.kind in (RuleKind.LAPSE, RuleKind.EXPIRY) else None
         if over_at is not None and (end.occurred_at if end else self.now) >= over_at:
             return CaseDeadline(rule, due, DeadlineState.LAPSED, "", over_at, answered)
-        return CaseDeadline(rule, due, state, "", end.occurred_at if end else None, answered)
+        settled_at = max(end.occurred_at, start.occurred_at) if end else None
+        return CaseDeadline(rule, due, state, "", settled_at, answered)
 
     def _settling(self, rule: Rule, start: Event) -> Event | None:
         """The first event after the start that settles the rule."""
@@ -227,7 +290,7 @@ class _History:
         stops = [
             (event.occurred_at, DeadlineState.CANCELLED)
             for event in self.events
-            if event.name in {*rule.ends_on, "cancelled"} and event.occurred_at >= start.occurred_at
+            if event.name in {*rule.ends_on, "cancelled"} and event.latest_at >= start.occurred_at
         ]
         if again is not None:
             stops.append((again.occurred_at, DeadlineState.SUPERSEDED))
@@ -242,8 +305,10 @@ class _History:
     ) -> tuple[DeadlineState, datetime | None]:
         over_at = ends_at if stop is None else min(stop[0], ends_at)
         for event in self.events:
-            if event.name in rule.settled_by and begins <= event.occurred_at < over_at:
-                return DeadlineState.SETTLED, event.occurred_at
+            if event.name not in rule.settled_by:
+                continue
+            if begins <= event.latest_at and event.occurred_at < over_at:
+                return DeadlineState.SETTLED, max(event.occurred_at, begins)
         if stop is not None and stop[0] < ends_at:
             return stop[1], stop[0]
         over = self.now >= ends_at
@@ -254,7 +319,7 @@ def _not_before(event: Event, start: Event) -> bool:
     """At the same instant another fact settles, the same fact does not settle itself."""
     if event.name == start.name:
         return event.occurred_at > start.occurred_at
-    return event.occurred_at >= start.occurred_at
+    return event.latest_at >= start.occurred_at
 
 
 def _first_end(again: Event | None, ends: Event | None) -> tuple[Event | None, DeadlineState]:

@@ -50,3 +50,10 @@ EVENT_NAMES_ZH: Mapping[str, str] = {
 
 EVENT_NAMES = frozenset(EVENT_NAMES_ZH.values())
 """Every event of the shipped catalogue."""
+
+_WORDS: Mapping[str, str] = {name: word for word, name in reversed(tuple(EVENT_NAMES_ZH.items()))}
+
+
+def event_word(name: str) -> str:
+    """An event's Chinese word, or its name where a rule file brought it along."""
+    return _WORDS.get(name, name)

@@ -2,7 +2,7 @@
 
 from worker.domain.contacts import PhonePolicy
 from worker.rosters.addresses import read_email, read_phone
-from worker.rosters.errorlist import by_row, row_of, write_errors
+from worker.rosters.errorlist import by_row, row_at, row_of, write_errors
 from worker.rosters.formulas import neutralised
 from worker.rosters.reading import EVENT_WORDS, FileInfo, describe_file, read_roster
 from worker.rosters.refusals import Refusal
@@ -20,6 +20,7 @@ __all__ = [
     "read_email",
     "read_phone",
     "read_roster",
+    "row_at",
     "row_of",
     "write_errors",
 ]

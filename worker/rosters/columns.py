@@ -38,7 +38,10 @@ _MEANT = {
     "案件编号": "编号", "流水号": "编号", "id": "reference", "时间": "发生时间", "日期": "发生时间",
     "电话": "手机", "联系电话": "手机", "mobile": "phone", "tel": "phone", "mail": "email",
     "卡号": "卡号后四位", "社保卡号": "卡号后四位", "事件": "事项", "center": "centre",
+    "案件号": "编号", "邮件": "邮箱", "语种": "语言", "ref": "reference", "date": "occurred_at",
+    "time": "occurred_at",
 }  # fmt: skip
+"""What people write instead, with the name we know it by."""
 _ID_NUMBER = re.compile(r".*(?:身份证|证件号|id_?(?:card|number)).*")
 _SHOWABLE = re.compile(r"(?!.*[0-9]{4})[^@]{1,20}")
 
@@ -59,6 +62,14 @@ class Heading:
         letters = letters_of(index + self.first)
         known = index < len(self.fields) and self.fields[index] in NAMES_ZH
         return f"column {letters} {self.titles[index]}" if known else f"column {letters}"
+
+    def columns(self) -> dict[str, str]:
+        """Every column that is there, as people see it."""
+        return {
+            field: self.column(index)
+            for index, field in enumerate(self.fields)
+            if field in NAMES_ZH
+        }
 
 
 def letters_of(index: int) -> str:
@@ -147,12 +158,24 @@ def unknown_name(title: str) -> Refusal:
     if _ID_NUMBER.fullmatch(plain):
         mend = Text("不需要证件号码，请删去这一列", "identity numbers are not wanted: delete it")
         return Refusal("columns.unknown", message, mend, shown)
-    near = _MEANT.get(plain) or next(iter(get_close_matches(plain, _FIELDS, n=1)), "")
-    if near:
+    if near := _nearest(plain):
         mend = Text(f"是否想写“{near}”？", f"did you mean {near}?")
     else:
         mend = Text(f"请删去或改名；可用：{_ALL_ZH}", f"delete or rename it; known: {_ALL_EN}")
     return Refusal("columns.unknown", message, mend, shown)
+
+
+def _nearest(plain: str) -> str:
+    """The name a title comes close to or contains: 联系人手机 means 手机. Empty if none."""
+    known = {name: name for name in _FIELDS} | _MEANT
+    near = get_close_matches(plain, known, n=1)
+    held = sorted((name for name in known if name in plain and _is_telling(name)), key=len)
+    return known[(near or held[-1:])[0]] if near or held else ""
+
+
+def _is_telling(name: str) -> bool:
+    """Long enough to be no chance: two Chinese characters or three letters."""
+    return len(name) >= (3 if name.isascii() else 2)
 
 
 def _missing(field: str) -> Refusal:

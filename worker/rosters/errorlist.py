@@ -19,7 +19,12 @@ _LINE = re.compile(r".*:(\d+):\d+", re.DOTALL)
 
 def row_of(fault: Fault) -> int:
     """The row (in YAML the line) a roster's fault stands in; 0 where the whole file is meant."""
-    found = _ROW.fullmatch(fault.place) or _LINE.fullmatch(fault.place)
+    return row_at(fault.place)
+
+
+def row_at(place: str) -> int:
+    """The row (in YAML the line) of a place in a roster; 0 where the whole file is meant."""
+    found = _ROW.fullmatch(place) or _LINE.fullmatch(place)
     return int(found[1]) if found else 0
 
 
@@ -122,5 +127,9 @@ def _reason(fault: Fault, language: str) -> str:
     column = found[2] if found else None
     say, mend = fault.message.in_language(language), fault.mend.in_language(language)
     if language == "en":
-        return (f"{column}: " if column else "") + f"{say}; {mend}."
-    return (f"{column}：" if column else "") + f"{say}；{mend}。"
+        return (f"{column}: " if column else "") + f"{say}; {mend}" + _stop(mend, "?", ".")
+    return (f"{column}：" if column else "") + f"{say}；{mend}" + _stop(mend, "？", "。")
+
+
+def _stop(sentence: str, question: str, stop: str) -> str:
+    return "" if sentence.endswith(question) else stop

@@ -141,7 +141,7 @@ def _read_table(table: Table, name: str, context: Context) -> Iterator[RosterRow
 def _read_rows(
     records: Iterator[Record], heading: Heading, prefix: str, context: Context
 ) -> Iterator[RosterRow | Fault]:
-    fields = heading.fields
+    fields, columns = heading.fields, heading.columns()
     rows = 0
     for row, cells in records:
         place = f"{prefix}{row}"
@@ -159,7 +159,7 @@ def _read_rows(
         if refused:
             yield from _faults_of(place, cells, heading, refused)
         else:
-            yield RosterRow(place, **checked)
+            yield RosterRow(place, **checked, columns=columns)
 
 
 def _check_row(filled: dict[str, str], context: Context) -> tuple[Checked, Refused]:
@@ -210,7 +210,8 @@ def _read_case(entry: CaseEntry, name: str, context: Context) -> Iterator[Roster
         refused += check_event(event.filled)
         yield from _entry_faults(event, refused, name)
         if good and not refused:
-            yield RosterRow(f"{name}:{event.at}", **case, **checked)
+            columns = entry.case.places | event.places
+            yield RosterRow(f"{name}:{event.at}", **case, **checked, columns=columns)
 
 
 def _check_entry(entry: Entry, context: Context) -> tuple[Checked, Refused]:

@@ -1,5 +1,6 @@
 """One row of a roster, checked: all its cells, and what they must be together."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,7 +18,8 @@ class RosterRow:
     """One event of one case, as a roster has it. None means the cell was empty.
 
     `place` is where people find it: `cases.csv, row 3`, `cases.yaml:12:5`. `occurred_at` is aware
-    at UTC+8; `occurred_on` stands instead of it where the cell held a date alone.
+    at UTC+8; `occurred_on` stands instead of it where the cell held a date alone. `columns` says
+    where in the row a cell is: `column F 手机`, in YAML the `12:18` of its value.
     """
 
     place: str
@@ -34,6 +36,15 @@ class RosterRow:
     card_last4: str | None = None
     bank: str | None = None
     second_phone: str | None = None
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+    def at(self, name: str) -> str:
+        """Where one of its cells is found; the whole row, if there is no such cell."""
+        column = self.columns.get(name, "")
+        if column.startswith("column"):
+            return f"{self.place}, {column}"
+        file = self.place.rsplit(":", 2)[0]
+        return f"{file}:{column}" if column else self.place
 
 
 Checked = dict[str, Any]  # keyword arguments of RosterRow

@@ -9,25 +9,31 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from worker.domain.calendar import in_china, midnight
 from worker.domain.cases import Event, refusals
-from worker.domain.errors import BadData, Fault, QidaError, Text
-from worker.domain.rules import NEEDS_EARLIER, Procedure
-from worker.rosters import RosterRow, by_row
+from worker.domain.contacts import event_word
+from worker.domain.errors import Fault, QidaError, Text
+from worker.domain.rules import NEEDS_EARLIER, Procedure, Rule
+from worker.rosters import RosterRow, by_row, row_at, row_of
 from worker.services.casework import rework_all
 from worker.services.context import Context
+from worker.services.refusing import first_filled, left_with, sift, wrong_centre
 from worker.store.audit import Entry, append_audit
 from worker.store.cases import CaseFile, case_files, case_ids, contact, lock_cases
 from worker.store.database import Session, new_id
 from worker.store.tables import CaseEventRow, CaseRow
 
 MOST_LISTED = 20_000
-_CASE_MEND = Text("请更正该行后重新导入；其余行不受影响", "mend this row and enrol the file again")
+_CASE_MEND = Text("请更正后重新登记；其余案件不受影响", "mend it and enrol again; others are done")
 
 CaseKey = tuple[str, str]
 """Centre and reference: what a case is known by."""
+
+
+Outcome = Literal["new", "changed", "unchanged"]
+"""What became of a case; the first of them counts where its rows say several."""
 
 
 class Note(NamedTuple):
@@ -61,9 +67,10 @@ class Enrolment:
         """What to say of faults that are not listed, if there are any."""
         if not self.unlisted:
             return None
+        more = "1 more row is" if self.unlisted == 1 else f"{self.unlisted} more rows are"
         return Text(
-            f"另有 {self.unlisted} 行有误，未一一列出；请改好以上各行后重新导入",
-            f"{self.unlisted} more rows are wrong and not listed; mend these and enrol again",
+            f"另有 {self.unlisted} 行有误，未一一列出；请改好以上各行后重新登记",
+            f"{more} wrong and not listed; mend these and enrol again",
         )
 
     def blame(self, faults: Iterable[Fault]) -> None:
@@ -73,6 +80,11 @@ class Enrolment:
                 self.faults.append(fault)
             else:
                 self.unlisted += 1
+
+    def in_order(self) -> None:
+        """Put faults and notes into the order of the file's rows."""
+        self.faults.sort(key=row_of)
+        self.notes = dict(sorted(self.notes.items(), key=lambda said: row_at(said[1].place)))
 
     def note(self, text: Text, where: Note) -> None:
         """Say something about a row that is no fault."""
@@ -90,12 +102,14 @@ class Desk:
     report: Enrolment = field(default_factory=Enrolment)
     deferred: list[RosterRow] = field(default_factory=list)
     touched: list[tuple[CaseFile, str]] = field(default_factory=list)
+    outcomes: dict[CaseKey, Outcome] = field(default_factory=dict)
+    idle: dict[CaseKey, tuple[Text, Note]] = field(default_factory=dict)
 
     def enrol(self, session: Session, rows: Sequence[RosterRow]) -> None:
         """Apply rows, case by case. Raises QidaError where a case cannot be worked out."""
         known = []
         for row in rows:
-            if fault := self._centre_fault(row):
+            if fault := wrong_centre(self.context, row, key_of(self.context, row)[0]):
                 self.report.faults.append(fault)
             else:
                 known.append(row)
@@ -103,26 +117,16 @@ class Desk:
         files = self._stored(session, groups)
         for key, of_case in groups.items():
             file = files.get(key)
-            if file is not None:
-                self._case(session, file, of_case, is_new=False)
-            elif opened := self._opened(key[0], of_case):
-                self._case(session, opened, of_case, is_new=True)
+            sifted = sift(self.context, key[0], of_case, file.case.procedure if file else "")
+            self.report.faults += sifted.faults
+            if sifted.taken and (procedure := sifted.procedure):
+                opened = file or self._opened(key, sifted.taken, procedure)
+                self._case(session, opened, procedure, sifted.taken, is_new=file is None)
         self._rework(session)
 
     def refuse(self, rows: Sequence[RosterRow], error: QidaError) -> None:
         """Report rows that cannot be applied."""
         self.report.faults += [Fault(row.place, error.text, _CASE_MEND) for row in rows]
-
-    def _centre_fault(self, row: RosterRow) -> Fault | None:
-        centre_id, _ = key_of(self.context, row)
-        if centre_id in self.context.centres:
-            return None
-        known = sorted(self.context.centres)
-        said = Text("没有写明网点，而网点不止一个", "which centre? there are several")
-        if centre_id:
-            said = Text(f"没有网点「{centre_id}」", f"no centre {centre_id!r}")
-        listed = Text(f"网点列可填：{'、'.join(known)}", f"centre is one of: {', '.join(known)}")
-        return Fault(row.place, said, listed)
 
     def _stored(self, session: Session, groups: Iterable[CaseKey]) -> dict[CaseKey, CaseFile]:
         by_centre: dict[str, list[str]] = {}
@@ -137,16 +141,20 @@ class Desk:
         return found
 
     def _case(
-        self, session: Session, file: CaseFile, rows: Sequence[RosterRow], *, is_new: bool
+        self,
+        session: Session,
+        file: CaseFile,
+        procedure: Procedure,
+        rows: Sequence[RosterRow],
+        *,
+        is_new: bool,
     ) -> None:
-        procedure, reported = self.context.procedure(file.case.procedure), len(self.report.faults)
+        reported = len(self.report.faults)
         changed = self._write_contact(session, file.case, rows, is_new=is_new)
         added, waiting = self._new_events(file, procedure, rows)
         if is_new and not added and any(row.event for row in rows):
-            if waiting:  # all its rows come again, with what is wrong with them
-                self.deferred += rows
-                del self.report.faults[reported:]
-            return  # no event stands: do not leave an empty case behind
+            self._leave_out(rows, reported, waits=bool(waiting))
+            return
         self.deferred += [_event_alone(row) for row in waiting]
         if is_new:
             session.add(file.case)
@@ -157,59 +165,47 @@ class Desk:
         if is_new or changed or added:
             self.touched.append((file, rows[0].place))
         self.report.events += len(added)
-        outcome = "new" if is_new else "changed" if changed or added else "unchanged"
-        setattr(self.report, outcome, getattr(self.report, outcome) + 1)
+        outcome: Outcome = "new" if is_new else "changed" if changed or added else "unchanged"
+        self.outcomes[key_of(self.context, rows[0])] = outcome
+
+    def _leave_out(self, rows: Sequence[RosterRow], reported: int, *, waits: bool) -> None:
+        """No event of a new case stands: do not leave an empty case behind."""
+        if waits:  # all its rows come again, with what is wrong with them
+            self.deferred += rows
+            del self.report.faults[reported:]
+            return
+        of_no_event = [row for row in rows if not row.event]
+        self.report.faults += left_with(of_no_event, self.report.faults[reported].place)
 
     def _rework(self, session: Session) -> None:
         files = [file for file, _ in self.touched]
         works = rework_all(session, self.context, files, now=self.now, cause="event recorded")
-        for (_, place), done in zip(self.touched, works, strict=True):
+        for (file, place), done in zip(self.touched, works, strict=True):
             self.report.planned += done.planned
             self.report.moved += done.moved
             for rule_id in done.lapsed:
-                self.report.note(_lapsed_note(rule_id), Note(place))
+                self.report.note(_lapsed_note(self.context.rule(rule_id)), Note(place))
+            if not file.deadlines:
+                note = _idle_note(self.context.procedure(file.case.procedure))
+                self.idle[file.case.centre_id, file.case.reference] = note, Note(place)
 
-    def _opened(self, centre_id: str, rows: Sequence[RosterRow]) -> CaseFile | None:
-        """A new case from its rows, or None with the reasons reported."""
-        named = _first(rows, "procedure")
-        bank = _first(rows, "bank")
-        if fault := _missing(rows, named):
-            self.report.faults.append(fault)
-            return None
-        try:
-            procedure = self._offered(centre_id, named)
-            for rule in procedure.rules:
-                self.context.terms(rule, centre_id, bank)  # refuses one without its bank's period
-        except BadData as error:
-            self.refuse(rows, error)
-            return None
+    def _opened(self, key: CaseKey, rows: Sequence[RosterRow], procedure: Procedure) -> CaseFile:
+        """A new case from its rows."""
         return CaseFile(
             CaseRow(
                 id=new_id(self.now),
-                centre_id=centre_id,
-                reference=rows[0].reference,
+                centre_id=key[0],
+                reference=key[1],
                 procedure=procedure.id,
-                language=_first(rows, "language") or "zh",
-                card_last4=_first(rows, "card_last4"),
-                bank=bank,
+                language=first_filled(rows, "language") or "zh",
+                card_last4=first_filled(rows, "card_last4"),
+                bank=first_filled(rows, "bank"),
                 state="open",
                 version=1,
                 created_at=self.now,
                 updated_at=self.now,
             )
         )
-
-    def _offered(self, centre_id: str, procedure_id: str) -> Procedure:
-        """A procedure the centre offers. Raises BadData."""
-        centre = self.context.centre(centre_id)
-        procedure = self.context.procedure(procedure_id)
-        if procedure.id not in centre.procedures:
-            offered = centre.procedures
-            raise BadData(
-                f"网点 {centre_id} 不办理业务 {procedure.id}；可办：{'、'.join(offered)}",
-                f"centre {centre_id} has no {procedure.id}; it offers: {', '.join(offered)}",
-            )
-        return procedure
 
     def _write_contact(
         self, session: Session, case: CaseRow, rows: Sequence[RosterRow], *, is_new: bool
@@ -219,12 +215,6 @@ class Desk:
                    if (value := _last(rows, name)) and value != getattr(case, name)]  # fmt: skip
         for name in changed:
             setattr(case, name, _last(rows, name))
-        procedure = _last(rows, "procedure")
-        if procedure and procedure != case.procedure:
-            raise BadData(
-                f"案件已按业务 {case.procedure} 登记，不能改为 {procedure}；请另立编号",
-                f"the case is under {case.procedure}; enrol {procedure} with its own reference",
-            )
         for name in ("name", "phone", "email", "second_phone"):
             value = _last(rows, name)
             if value and value != self._known(case, name):
@@ -284,15 +274,16 @@ class Desk:
                 lambda rule: self.context.terms(rule, case.centre_id, case.bank),
                 self.now,
             )
-            mine = [(event, reason) for event, reason in refused if event in fresh]
+            mine = [(event, why) for event, why in refused if event in fresh]
             if not mine:
                 return waiting
-            for event, reason in mine:
+            for event, why in mine:
                 row = fresh.pop(event)
                 if self.may_defer and event.name in NEEDS_EARLIER.keys() & procedure.events:
                     waiting.append(row)
                 else:
-                    self.report.faults.append(Fault(row.place, reason, _CASE_MEND))
+                    at = row.at(why.about)
+                    self.report.faults.append(Fault(at, why.message, why.mend, code="event.order"))
 
     def _event_row(self, case: CaseRow, event: Event, row: RosterRow) -> CaseEventRow:
         return CaseEventRow(
@@ -329,6 +320,7 @@ def _event_alone(row: RosterRow) -> RosterRow:
         event=row.event,
         occurred_at=row.occurred_at,
         occurred_on=row.occurred_on,
+        columns=row.columns,
     )
 
 
@@ -363,33 +355,22 @@ def discreet_name(name: str) -> str:
 _PLACE = re.compile(r"(.*?)(?:, sheet .*)?(, row \d+|:\d+(?::\d+)?)", re.DOTALL)
 
 
-def _missing(rows: Sequence[RosterRow], procedure: str) -> Fault | None:
-    """A case's first row names its procedure and a way to reach the person."""
-    if not procedure:
-        return Fault(
-            rows[0].place,
-            Text("新案件没有写明业务", "a new case names no procedure"),
-            Text("请在该案件的第一行填写「业务」列", "fill in procedure on the case's first row"),
-        )
-    if not any(row.phone or row.email for row in rows):
-        return Fault(
-            rows[0].place,
-            Text("新案件没有手机也没有邮箱", "a new case has neither phone nor e-mail"),
-            Text("请至少填写手机或邮箱", "give a phone number or an e-mail address"),
-        )
-    return None
-
-
-def _first(rows: Sequence[RosterRow], name: str) -> str:
-    return next((value for row in rows if (value := getattr(row, name))), "")
-
-
 def _last(rows: Sequence[RosterRow], name: str) -> str:
-    return _first(list(reversed(rows)), name)
+    return first_filled(reversed(rows), name)
 
 
-def _lapsed_note(rule_id: str) -> Text:
+def _lapsed_note(rule: Rule) -> Text:
     return Text(
-        f"{rule_id} 的期限在登记前已过，不再发送提醒",
-        f"{rule_id} had lapsed before enrolment: no reminder is sent",
+        f"「{rule.act.zh}」的期限（{rule.id}）在登记前已过，不再发送提醒",
+        f"{rule.id} had lapsed before enrolment: no reminder is sent",
+    )
+
+
+def _idle_note(procedure: Procedure) -> Text:
+    starts = sorted({name for rule in procedure.rules for name in rule.starts_on})
+    words = "、".join(f"「{event_word(name)}」" for name in starts)
+    return Text(
+        f"没有事项开始任何期限，该案件不会有提醒；业务「{procedure.title.zh}」的期限从这些事项开始：{words}",
+        f"no event of this case starts a period, so no reminder will come; {procedure.id} starts "
+        f"with {', '.join(starts)}",
     )

@@ -14,10 +14,19 @@ from pathlib import Path
 from worker.crashpoints import crash_point
 from worker.domain.calendar import in_china
 from worker.domain.cases import Event, refusals
-from worker.domain.contacts import PhonePolicy
+from worker.domain.contacts import PhonePolicy, event_word
 from worker.domain.errors import BadData, Fault, QidaError, Text, Unavailable
 from worker.rosters import EVENT_WORDS, RosterRow, read_roster
-from worker.services.applying import CaseKey, Desk, Enrolment, by_case, discreet, key_of
+from worker.services.applying import (
+    CaseKey,
+    Desk,
+    Enrolment,
+    Note,
+    Outcome,
+    by_case,
+    discreet,
+    key_of,
+)
 from worker.services.casework import rework
 from worker.services.context import Context
 from worker.store.audit import Entry, append_audit
@@ -31,6 +40,8 @@ _MOST_WAITING = 20_000
 """How many rows may wait for an earlier event further down the file: they are kept in memory."""
 _MOST_REPEATED = 50_000
 """How many rows a dry run keeps to repeat, where a case goes on in a later chunk."""
+_MOST_COUNTED = 250_000
+"""How many cases are known again when the file comes back to them: some 30 MB."""
 
 
 def enrol_file(
@@ -48,7 +59,7 @@ def enrol_file(
     """
     abroad = any(centre.abroad_numbers for centre in context.centres.values())
     policy = PhonePolicy(sandbox=context.simulated, abroad=abroad)
-    words = {**EVENT_WORDS, **context.rulebook.event_words}
+    words = _event_words(context)
 
     def enrol(*, dry_run: bool) -> Enrolment:
         rows = read_roster(path, phones=policy, now=now, events=words)
@@ -77,6 +88,7 @@ def enrol_rows(
         queue.take(chunk)
         progress(report.rows)
     queue.finish()
+    report.in_order()
     return report
 
 
@@ -106,6 +118,8 @@ class _Queue:
     waiting: dict[CaseKey, list[RosterRow]] = field(default_factory=dict)
     earlier: dict[CaseKey, list[RosterRow]] = field(default_factory=dict)
     repeated: int = 0
+    counted: dict[int, Outcome] = field(default_factory=dict)
+    idle: dict[CaseKey, tuple[Text, Note]] = field(default_factory=dict)
 
     def take(self, chunk: Sequence[RosterRow]) -> None:
         """Apply a chunk, after what waited of its cases."""
@@ -121,6 +135,7 @@ class _Queue:
         left = [row for rows in self.waiting.values() for row in rows]
         for chunk in _chunks(left, Enrolment()):
             self._apply(chunk, may_defer=False)
+        self._say_idle()
 
     def _apply(self, rows: Sequence[RosterRow], *, may_defer: bool) -> list[RosterRow]:
         """Apply rows in a transaction of their own; returns those that must wait."""
@@ -134,7 +149,31 @@ class _Queue:
         if not self.dry_run:
             crash_point("after_enrol")
         _add(self.report, desk.report)
+        self._count(desk)
         return desk.deferred
+
+    def _count(self, desk: Desk) -> None:
+        """Count every case once, however often the file comes back to it."""
+        for key, outcome in desk.outcomes.items():
+            known = self.counted.get(hash(key))
+            if outcome != "unchanged":
+                self.idle.pop(key, None)
+            if known in (outcome, "new") or (outcome == "unchanged" and known):
+                continue
+            if known:
+                self.report.unchanged -= 1
+            setattr(self.report, outcome, getattr(self.report, outcome) + 1)
+            if len(self.counted) < _MOST_COUNTED:
+                self.counted[hash(key)] = outcome
+        self.idle |= desk.idle
+        if len(self.idle) > _MOST_WAITING:
+            self._say_idle()
+
+    def _say_idle(self) -> None:
+        """What the rest of the file did not change: these cases have nothing to remind of."""
+        for text, where in self.idle.values():
+            self.report.note(text, where)
+        self.idle.clear()
 
     def _try(self, desk: Desk, session: Session, rows: Sequence[RosterRow]) -> None:
         """Apply rows and take them back; what this file said of their cases is repeated first."""
@@ -174,6 +213,8 @@ def _take(desk: Desk, session: Session, rows: Sequence[RosterRow]) -> None:
         attempt.refuse(rows, _of_the_case(error, rows))
     _add(desk.report, attempt.report)
     desk.deferred += attempt.deferred
+    desk.outcomes |= attempt.outcomes
+    desk.idle |= attempt.idle
 
 
 _OF_THE_DATABASE = frozenset(
@@ -197,7 +238,7 @@ def _of_the_case(error: Exception, rows: Sequence[RosterRow]) -> QidaError:
 
 
 def _add(report: Enrolment, part: Enrolment) -> None:
-    for name in ("new", "changed", "unchanged", "events", "planned", "moved"):
+    for name in ("events", "planned", "moved"):
         setattr(report, name, getattr(report, name) + getattr(part, name))
     report.blame(part.faults)
     for text, where in part.notes.items():
@@ -207,21 +248,31 @@ def _add(report: Enrolment, part: Enrolment) -> None:
 def record_event(
     context: Context, case_id: str, event: str, at: datetime, *, now: datetime
 ) -> Enrolment:
-    """Record one event of a case on file. Raises BadData where it cannot stand."""
+    """Record one event of a case on file; the event's name or a word for it, as in rosters.
+
+    Raises BadData where it cannot stand.
+    """
     with context.db.reading() as session:
         case = case_files(session, [case_id])[case_id].case
     row = RosterRow(
         place="command",
         reference=case.reference,
         centre=case.centre_id,
-        event=event,
+        event=_event_words(context).get(event, event),
         occurred_at=in_china(at),
     )
     report = enrol_rows(context, [row], now=now)
     if report.faults:
-        first = report.faults[0].message
-        raise BadData(first.zh, first.en)
+        first = report.faults[0]
+        raise BadData(
+            f"{first.message.zh}；{first.mend.zh}", f"{first.message.en}; {first.mend.en}"
+        )
     return report
+
+
+def _event_words(context: Context) -> dict[str, str]:
+    """Every word for an event, with the event it means."""
+    return {**EVENT_WORDS, **context.rulebook.event_words}
 
 
 def void_event(
@@ -257,10 +308,10 @@ def _refuse_broken_order(context: Context, file: CaseFile, now: datetime) -> Non
         now,
     )
     if refused:
-        event, reason = refused[0]
+        event, why = refused[0]
         raise BadData(
-            f"作废后 {event.name} 无法成立：{reason.zh}",
-            f"without it {event.name} cannot stand: {reason.en}",
+            f"作废后「{event_word(event.name)}」无法成立：{why.message.zh}；请先作废它",
+            f"without it {event.name} cannot stand: {why.message.en}; void that one first",
         )
 
 
