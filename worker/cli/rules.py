@@ -1,5 +1,6 @@
 """`qida rules`: the catalogue, and every fault in its files."""
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
@@ -14,7 +15,10 @@ from worker.cli.output import (
     print_table,
     say,
 )
+from worker.domain.contacts import event_word
+from worker.domain.derivations import period_text
 from worker.domain.errors import Text
+from worker.domain.rules import Rule
 
 
 def register(app: typer.Typer) -> None:
@@ -32,11 +36,34 @@ def list_rules(as_data: Json = False) -> None:
     from worker.runtime import require_knowledge
 
     rulebook = require_knowledge(home_of()).rulebook
-    rows = [describe(rule, rulebook) for rule in rulebook.rules.values()]
     if as_data:
-        print_json(rows)
-    else:
-        print_table(rows, ["id", "kind", "period", "starts_on", "settled_by"])
+        print_json([describe(rule, rulebook) for rule in rulebook.rules.values()])
+        return
+    rows = [_row(rule) for rule in rulebook.rules.values()]
+    print_table(rows, ["id", "kind", "period", "starts_on", "settled_by"])
+
+
+def _row(rule: Rule) -> dict[str, object]:
+    """A rule in words: Chinese where QIDA_LANG asks for it, else the names that files use."""
+    chinese = os.environ.get("QIDA_LANG") == "zh"
+    word = event_word if chinese else str
+    return {
+        "id": rule.id,
+        "kind": str(rule.kind),
+        "period": _period(rule, "zh" if chinese else "en"),
+        "starts_on": ("、" if chinese else ", ").join(map(word, rule.starts_on)),
+        "settled_by": ("、" if chinese else ", ").join(map(word, rule.settled_by)),
+    }
+
+
+def _period(rule: Rule, language: str) -> str:
+    if rule.period is not None:
+        return period_text(rule.period, language)
+    return (_OF_BANK if rule.period_of_bank else _NO_PERIOD).in_language(language)
+
+
+_OF_BANK = Text("按银行规定", "as the bank rules")
+_NO_PERIOD = Text("无", "none")
 
 
 def show(rule_id: Annotated[str, typer.Argument(metavar="RULE")], as_data: Json = False) -> None:
@@ -87,10 +114,10 @@ def check() -> None:
     knowledge, faults = load_knowledge(home_of())
     if faults:
         list_faults(faults)
-        say(Text(f"共 {len(faults)} 处错误", f"{len(faults)} faults"))
+        say(Text(f"共 {len(faults)} 处错误", f"faults: {len(faults)}"))
         raise typer.Exit(78)
     count, centres = len(knowledge.rulebook.rules), len(knowledge.centres)
     say(Text(
-        f"{count} 条规则、{centres} 个网点，没有错误",
-        f"{count} rules and {centres} centres, no faults",
+        f"规则 {count} 条，网点 {centres} 个，没有错误",
+        f"rules: {count}, centres: {centres}, no faults",
     ))  # fmt: skip
