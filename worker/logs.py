@@ -23,6 +23,7 @@ FIELDS = (
     "state",
     "code",
     "reason",
+    "mend",
     "place",
     "count",
     "counts",

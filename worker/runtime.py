@@ -18,7 +18,7 @@ from worker.rulebook import Rulebook, load_centres, load_rulebook, read_notices,
 from worker.services.context import Context
 from worker.settings import Settings
 from worker.store.database import Database, insert_new
-from worker.store.installation import Stamp, is_stamped
+from worker.store.installation import Stamp, is_set_up, is_stamped
 from worker.store.installation import check as check_installation
 from worker.store.installation import stamp as stamp_installation
 from worker.store.keys import KeyRing, create_key_ring, load_key_ring
@@ -50,6 +50,14 @@ class Runtime:
     clock: Clock
     context: Context
     new_keys: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a command needs that only looks things up, beside whatever faulty file."""
+
+    settings: Settings
+    db: Database
 
 
 def folder(home: Path, name: str) -> Path:
@@ -155,6 +163,54 @@ def open_runtime(settings: Settings, clock: Clock) -> Iterator[Runtime]:
         db.close()
         for channel in channels.values():
             channel.close()
+
+
+@contextmanager
+def open_to_read(settings: Settings) -> Iterator[Reading]:
+    """What is on record. No channel, key or rule file is needed, and nothing is made.
+
+    Raises Misconfigured where nothing was ever set up, Unavailable.
+    """
+    db = Database.existing(settings.database)
+    if db is None:
+        raise _never_set_up(settings)
+    try:
+        if not is_set_up(db):
+            raise _never_set_up(settings)
+        migrate(db)
+        yield Reading(settings, db)
+    finally:
+        db.close()
+
+
+def _never_set_up(settings: Settings) -> Misconfigured:
+    zh, en = ("已另设", "set") if settings.database_url else ("未设", "not set")
+    return Misconfigured(
+        f"这里还没有期达的数据：QIDA_HOME 为 {settings.home}，QIDA_DATABASE_URL {zh}；"
+        "请核对；首次使用请先运行 qida enrol 或 qida run",
+        f"nothing was ever set up here: QIDA_HOME is {settings.home}, QIDA_DATABASE_URL is {en}; "
+        "check them, or begin with qida enrol or qida run",
+    )
+
+
+def calling_context(reading: Reading) -> Context:
+    """What someone who must telephone works with: a faulty file is left out, not in the way.
+
+    Raises Misconfigured where the keys are missing or unfit.
+    """
+    settings = reading.settings
+    known, _ = load_knowledge(settings.home)
+    return Context(
+        db=reading.db,
+        keys=load_key_ring(settings.keys),
+        rulebook=known.rulebook,
+        centres=known.centres,
+        calendars=known.calendars,
+        templates=known.templates,
+        channels={},
+        home=settings.home,
+        simulated=False,
+    )
 
 
 def national_calendar(home: Path) -> WorkingCalendar:

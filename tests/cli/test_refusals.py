@@ -101,7 +101,7 @@ def test_a_missing_key_file_is_never_replaced(enrolled: Qida) -> None:
     saved = keys.read_bytes()
     keys.unlink()
 
-    done = enrolled("cases", "list")
+    done = enrolled("tick", *NOW)
 
     assert done.code == CONFIGURATION
     assert "restore it from its backup" in done.err
@@ -127,7 +127,7 @@ def test_another_key_file_is_refused(enrolled: Qida) -> None:
 def test_a_key_file_that_others_may_read_is_refused(enrolled: Qida) -> None:
     (enrolled.home / "var" / "keys.json").chmod(0o644)
 
-    done = enrolled("cases", "list")
+    done = enrolled("tick", *NOW)
 
     assert done.code == CONFIGURATION
     assert "chmod 600" in done.err
@@ -146,7 +146,7 @@ def test_a_key_file_that_others_may_read_is_refused(enrolled: Qida) -> None:
 def test_a_database_out_of_reach_is_told_without_its_password(
     qida: Qida, url: str, code: int
 ) -> None:
-    done = qida.where(QIDA_DATABASE_URL=url)("jobs")
+    done = qida.where(QIDA_DATABASE_URL=url)("tick")
 
     assert done.code == code
     assert done.is_clear

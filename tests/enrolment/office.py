@@ -12,10 +12,10 @@ from worker.domain.centres import Centre
 from worker.domain.delivery import ChannelKind
 from worker.engines.duties import Duties
 from worker.runtime import Knowledge, Runtime, know_centres
+from worker.services.calling import call_list
 from worker.services.context import Context
 from worker.services.enrolment import Enrolment, enrol_file
 from worker.services.operations import (
-    call_list,
     case_listing,
     case_report,
     deadline_listing,

@@ -11,7 +11,18 @@ from typing import Annotated
 import typer
 
 from worker import __version__
-from worker.cli import calendar, cases, deadlines, enrolling, reminders, rules, running, templates
+from worker.cli import (
+    calendar,
+    calls,
+    cases,
+    deadlines,
+    enrolling,
+    fake_twilio,
+    reminders,
+    rules,
+    running,
+    templates,
+)
 from worker.cli.output import EXIT_CODES, complain, exit_code, say
 from worker.domain.errors import QidaError, Text
 
@@ -27,11 +38,13 @@ app = typer.Typer(
 deadlines.register(app)
 enrolling.register(app)
 cases.register(app)
+calls.register(app)
 reminders.register(app)
 rules.register(app)
 calendar.register(app)
 templates.register(app)
 running.register(app)
+fake_twilio.register(app)
 
 
 def _version(wanted: bool) -> None:

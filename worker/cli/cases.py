@@ -1,20 +1,32 @@
 """`qida cases`: what is on file of each case, and its events."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import typer
 
-from worker.cli.output import Centre, Json, Now, instant, opened, print_json, print_table, say
+from worker.cli.output import (
+    Centre,
+    Json,
+    Now,
+    heading,
+    instant,
+    opened,
+    opened_to_read,
+    print_facts,
+    print_json,
+    print_table,
+    say,
+)
 from worker.domain.errors import Text
-
-if TYPE_CHECKING:
-    from worker.runtime import Runtime
 
 _SHOWN = {
     "events": ("event", "occurred_at", "id", "void_reason"),
     "deadlines": ("rule", "state", "status", "act_by", "ready_on", "ends_at"),
     "reminders": ("rule", "step", "channel", "recipient", "due_at", "state", "reason"),
-}
+    "attempts": ("rule", "step", "channel", "number", "state", "started_at", "accepted_at",
+                 "delivered_at", "provider_id", "code"),
+}  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:
@@ -34,8 +46,8 @@ def list_cases(
     """List cases."""
     from worker.services.operations import case_listing
 
-    with opened() as runtime:
-        rows = case_listing(runtime.context, centre_id=centre, state=state)
+    with opened_to_read() as reading:
+        rows = case_listing(reading, centre_id=centre, state=state)
     if as_data:
         print_json(rows)
     else:
@@ -48,25 +60,32 @@ def show(
     as_data: Json = False,
 ) -> None:
     """Show one case: its events, deadlines, reminders and attempts."""
-    from worker.services.operations import case_report
+    from worker.services.operations import case_report, find_case
 
-    with opened() as runtime:
-        report = case_report(runtime.context, _case_id(runtime, reference, centre))
+    with opened_to_read() as reading:
+        report = case_report(reading, find_case(reading, reference, centre_id=centre))
     if as_data:
         print_json([report])
         return
+    _print_report({**report, "attempts": _attempts(report)})
+
+
+def _print_report(report: Mapping[str, Any]) -> None:
+    print_facts({name: report[name] for name in ("reference", "centre", "procedure", "state")})
     for part, columns in _SHOWN.items():
-        rows = report[part]
-        if isinstance(rows, list) and rows:
-            typer.echo(f"{part}:")
-            print_table(rows, columns)
-            typer.echo()
+        if report[part]:
+            typer.echo(f"\n{heading(part)}:")
+            print_table(report[part], columns)
 
 
-def _case_id(runtime: "Runtime", reference: str, centre: str | None) -> str:
-    from worker.services.operations import find_case
-
-    return find_case(runtime.context, reference, centre_id=centre)
+def _attempts(report: Mapping[str, Any]) -> list[dict[str, object]]:
+    """Each attempt once, under the reminder whose message it was."""
+    return [
+        {**attempt, "rule": reminder["rule"], "step": reminder["step"]}
+        for reminder in report["reminders"]
+        for attempt in reminder["attempts"]
+        if attempt["reminder"] == reminder["id"]
+    ]
 
 
 def event(

@@ -15,13 +15,9 @@ from worker.domain.errors import QidaError
 from worker.engines.duties import Duties
 from worker.engines.embedded import run_until
 from worker.runtime import Runtime, folder, national_calendar, open_runtime
+from worker.services.calling import call_list
 from worker.services.enrolment import enrol_file, record_event
-from worker.services.operations import (
-    call_list,
-    deadline_listing,
-    find_case,
-    reminder_listing,
-)
+from worker.services.operations import deadline_listing, find_case, reminder_listing
 from worker.settings import Settings
 
 _VISITS = (("S-101", "reported_in_writing", timedelta(days=1, hours=1, minutes=30)),)

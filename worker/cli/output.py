@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worker.cli.words import CELLS, HEADS
 from worker.domain.calendar import in_china
 from worker.domain.errors import BadData, Fault, Misconfigured, QidaError, Text, Unavailable
 
 if TYPE_CHECKING:
     from worker.clock import Clock
-    from worker.runtime import Runtime
+    from worker.runtime import Reading, Runtime
     from worker.settings import Settings
 
 EXIT_CODES = "Exit codes: 0 ok, 1 failure, 2 usage, 65 bad data, 69 unavailable, 78 configuration."
 BAD_DATA = 65
+_YEARS = range(2005, 2060)
+"""Where the calendar has days to look back on and days to come."""
 
 Json = Annotated[bool, typer.Option("--json", help="For programs: a JSON array on stdout.")]
 Now = Annotated[
@@ -45,10 +48,23 @@ def exit_code(error: QidaError) -> int:
 
 def say(text: Text) -> None:
     """A sentence for people, on stderr, in the language of QIDA_LANG (both unless set)."""
-    language = os.environ.get("QIDA_LANG", "both")
-    lines = [text.zh, text.en] if language == "both" else [text.in_language(language)]
-    for line in dict.fromkeys(lines):
+    for line in _in_languages(text):
         typer.echo(line, err=True)
+
+
+def worded(text: Text) -> str:
+    """A text inside a line, in the language of QIDA_LANG."""
+    return " / ".join(_in_languages(text))
+
+
+def _in_languages(text: Text) -> list[str]:
+    language = _language()
+    lines = [text.zh, text.en] if language == "both" else [text.in_language(language)]
+    return list(dict.fromkeys(lines))
+
+
+def _language() -> str:
+    return os.environ.get("QIDA_LANG") or "both"
 
 
 def complain(error: QidaError) -> None:
@@ -75,7 +91,8 @@ def print_json(rows: object) -> None:
 
 def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
     """Data for people: columns as wide as their content; wide characters count twice."""
-    cells = [columns, *([_cell(row.get(name)) for name in columns] for row in rows)]
+    heads = [heading(name) for name in columns]
+    cells = [heads, *([_cell(name, row.get(name)) for name in columns] for row in rows)]
     widths = [max(_width(line[at]) for line in cells) for at in range(len(columns))]
     for line in cells:
         padded = (
@@ -84,8 +101,23 @@ def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) ->
         typer.echo("  ".join(padded).rstrip())
 
 
-def _cell(value: object) -> str:
-    return "" if value is None else str(value)
+def print_facts(facts: Mapping[str, object]) -> None:
+    """One thing for people: a fact a line, those there are."""
+    told = {heading(name): _cell(name, value) for name, value in facts.items() if value}
+    widest = max(map(_width, told), default=0)
+    for name, value in told.items():
+        typer.echo(f"{name}{' ' * (widest - _width(name))}  {value}")
+
+
+def heading(name: str) -> str:
+    """The name of a column, in Chinese where only that is wanted."""
+    return HEADS.get(name, name) if _language() == "zh" else name
+
+
+def _cell(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    return CELLS.get(name, {}).get(str(value), str(value)) if _language() == "zh" else str(value)
 
 
 def _width(text: str) -> int:
@@ -112,18 +144,27 @@ def clock_at(now: str | None) -> "Clock":
     """The machine's clock, or one that stands at `--now`. Raises BadData."""
     from worker.clock import FixedClock, SystemClock
 
-    return FixedClock(instant(now)) if now else SystemClock()
+    if not now:
+        return SystemClock()
+    at = instant(now)
+    if at.year not in _YEARS:
+        raise BadData(
+            f"--now 须在 {_YEARS[0]} 至 {_YEARS[-1]} 年之间，现为 {now}",
+            f"--now must lie in the years {_YEARS[0]} to {_YEARS[-1]}, not {now}",
+        )
+    return FixedClock(at)
 
 
 def instant(written: str) -> datetime:
     """An ISO 8601 instant with its offset, at UTC+8. Raises BadData."""
     try:
-        return in_china(datetime.fromisoformat(written))
-    except (ValueError, OverflowError):
+        read = datetime.fromisoformat(written)
+    except ValueError:
         raise BadData(
             f"看不懂时间「{written}」；请写成 2026-11-20T16:20:00+08:00",
             f"cannot read the time {written!r}; write 2026-11-20T16:20:00+08:00",
         ) from None
+    return in_china(read)
 
 
 def no_such_rule(rule_id: object) -> BadData:
@@ -155,3 +196,15 @@ def opened(now: str | None = None) -> "Iterator[Runtime]":
                 f"made the key file {path}; back it up, without it stored personal data is lost",
             ))  # fmt: skip
         yield runtime
+
+
+@contextmanager
+def opened_to_read() -> "Iterator[Reading]":
+    """What is on record, for a command that only looks. Raises QidaError."""
+    from worker.logs import set_up_logging
+    from worker.runtime import open_to_read
+
+    settings = settings_of()
+    set_up_logging("plain" if sys.stderr.isatty() else settings.log)
+    with open_to_read(settings) as reading:
+        yield reading

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.output import Centre, Json, opened, print_json, print_table
+from worker.cli.output import Centre, Json, opened_to_read, print_json, print_table
 from worker.domain.delivery import ReminderState
 
 
@@ -24,10 +24,11 @@ def list_reminders(
     """List reminders by due instant."""
     from worker.services.operations import reminder_listing
 
-    with opened() as runtime:
-        rows = reminder_listing(runtime.context, centre_id=centre, state=state, reference=reference)
+    with opened_to_read() as reading:
+        rows = reminder_listing(reading, centre_id=centre, state=state, reference=reference)
     if as_data:
         print_json(rows)
     else:
-        columns = ["reference", "rule", "step", "channel", "due_at", "state", "attempts", "reason"]
+        columns = ["centre", "reference", "rule", "step", "channel", "due_at", "state", "attempts",
+                   "reason"]  # fmt: skip
         print_table(rows, columns)

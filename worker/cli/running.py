@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.output import Json, Now, opened, print_json, print_table, say, settings_of
+from worker.cli.output import (
+    Json,
+    Now,
+    opened,
+    opened_to_read,
+    print_json,
+    print_table,
+    say,
+    settings_of,
+)
 from worker.domain.errors import Text
 
 if TYPE_CHECKING:
@@ -66,14 +75,21 @@ def demo(
 def tick(now: Now = None, as_data: Json = False) -> None:
     """One pass of every duty, then exit."""
     from worker.engines.duties import Duties
+    from worker.services.operations import waiting_for_hours
 
     with opened(now) as runtime:
         counts = Duties(runtime).tick()
+        waiting, opens = waiting_for_hours(runtime.context, runtime.clock.now())
     rows = [{"duty": name, **found} for name, found in counts.items()]
     if as_data:
         print_json(rows)
     else:
         _print_counts(counts)
+    if waiting:
+        say(Text(
+            f"{waiting} 条提醒等到 {opens:%m-%d %H:%M}（20:00 至次日 09:00 不发送）",
+            f"{waiting} reminders wait for {opens:%H:%M} on {opens:%m-%d} (quiet 20:00 to 09:00)",
+        ))  # fmt: skip
     failed = [name for name, found in counts.items() if found["error"]]
     if failed:
         listed = ", ".join(failed)
@@ -95,8 +111,8 @@ def jobs(
     """List job runs, newest first."""
     from worker.services.operations import run_listing
 
-    with opened() as runtime:
-        rows = run_listing(runtime.context, duty=duty, limit=limit)
+    with opened_to_read() as reading:
+        rows = run_listing(reading, duty=duty, limit=limit)
     if as_data:
         print_json(rows)
     else:

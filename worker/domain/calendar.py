@@ -35,8 +35,18 @@ class NaiveInstant(BadData):
 
     def __init__(self, value: object) -> None:
         super().__init__(
-            f"时间 {value} 没有时区；请写成 2026-11-20T16:20:00+08:00",
-            f"{value} has no UTC offset; write 2026-11-20T16:20:00+08:00",
+            f"时间 {value} 没有时区；如为北京时间，请写成 {value}+08:00",
+            f"{value} has no UTC offset; if it is Beijing time write {value}+08:00",
+        )
+
+
+class BeyondTime(BadData, OverflowError):
+    """An instant that UTC+8 would put before year 1 or after year 9999."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(
+            f"时间 {value} 换算成北京时间后超出了公元 1 至 9999 年；请核对年份",
+            f"{value} lies outside the years 1 to 9999 in Beijing; check the year",
         )
 
 
@@ -83,12 +93,15 @@ class Notice:
 
 
 def in_china(instant: datetime) -> datetime:
-    """The same instant at UTC+8. Raises NaiveInstant."""
+    """The same instant at UTC+8. Raises NaiveInstant, BeyondTime."""
     if instant.tzinfo is CHINA:
         return instant
     if instant.tzinfo is None:
         raise NaiveInstant(instant.isoformat())
-    return instant.astimezone(CHINA)
+    try:
+        return instant.astimezone(CHINA)
+    except OverflowError:
+        raise BeyondTime(instant.isoformat()) from None
 
 
 def midnight(day: date) -> datetime:

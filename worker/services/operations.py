@@ -1,33 +1,38 @@
-"""What operators see: job runs, cases, reminders and the call list."""
+"""What operators see: job runs, cases with all that became of them, and reminders."""
 
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from worker.clock import monotonic
 from worker.domain.calendar import in_china
 from worker.domain.deadlines import as_json
+from worker.domain.delivery import AttemptState
 from worker.domain.errors import BadData, QidaError
-from worker.services.context import Context
+from worker.domain.reminders import Hours, hours_at, later
+from worker.services.context import Context, Records
 from worker.services.messages import deadline_of
-from worker.store.attempts import attempts_of
+from worker.store.attempts import attempts_of, events_of
 from worker.store.cases import (
     CaseFile,
     case_files,
     case_id_of,
+    centre_ids,
     find_cases,
     list_deadlines,
-    open_call_tasks,
     voided_events,
 )
-from worker.store.database import new_id
+from worker.store.database import Session, new_id
 from worker.store.job_runs import fold_idle_run, list_runs
-from worker.store.reminders import list_reminders
-from worker.store.tables import JobRunRow
+from worker.store.reminders import count_planned, list_reminders
+from worker.store.tables import AttemptEventRow, AttemptRow, JobRunRow, ReminderRow
 
 log = logging.getLogger(__name__)
+
+DUTIES = ("reload", "inbox", "recalculate", "rescue", "settle", "poll", "send", "audit")
+"""The duties of a worker by name, as job runs record them."""
 
 
 def run_duty(
@@ -88,11 +93,12 @@ def _record_run(
 
 
 def case_listing(
-    context: Context, *, centre_id: str | None = None, state: str | None = None
+    records: Records, *, centre_id: str | None = None, state: str | None = None
 ) -> list[dict[str, object]]:
     """Cases in short, by reference. Raises BadData for a centre that nobody knows."""
-    with context.db.reading() as session:
-        rows: list[dict[str, object]] = [
+    with records.db.reading() as session:
+        require_centre(session, centre_id)
+        return [
             {
                 "id": case.id,
                 "centre": case.centre_id,
@@ -103,23 +109,22 @@ def case_listing(
             }
             for case in find_cases(session, centre_id=centre_id, state=state)
         ]
-    return _of_centre(context, centre_id, rows)
 
 
-def _of_centre(
-    context: Context, centre_id: str | None, rows: list[dict[str, object]]
-) -> list[dict[str, object]]:
-    """The rows; none for a centre that does not exist would be a wrong answer. Raises BadData."""
-    if centre_id is not None and not rows:
-        context.centre(centre_id)
-    return rows
+def require_centre(session: Session, centre_id: str | None) -> None:
+    """An empty list for a centre that does not exist would be a wrong answer. Raises BadData."""
+    known = centre_ids(session) if centre_id is not None else []
+    if centre_id is not None and centre_id not in known:
+        raise BadData(
+            f"没有网点 {centre_id}；已配置：{'、'.join(known)}",
+            f"no centre {centre_id}; configured: {', '.join(known)}",
+        )
 
 
-def case_report(context: Context, case_id: str) -> dict[str, object]:
+def case_report(records: Records, case_id: str) -> dict[str, object]:
     """One case whole: events, deadlines, reminders and what became of each attempt."""
-    with context.db.reading() as session:
+    with records.db.reading() as session:
         file = case_files(session, [case_id])[case_id]
-        attempts = attempts_of(session, [row.id for row in file.reminders])
         case = file.case
         return {
             "id": case.id,
@@ -133,27 +138,64 @@ def case_report(context: Context, case_id: str) -> dict[str, object]:
                 for row in [*file.events, *voided_events(session, case_id)]
             ],
             "deadlines": _deadlines(file),
-            "reminders": [
-                {
-                    "id": row.id,
-                    "rule": _rule_of(file, row.deadline_id),
-                    "step": row.step,
-                    "recipient": row.recipient,
-                    "channel": row.channel,
-                    "due_at": iso(row.due_at),
-                    "state": row.state,
-                    "reason": row.reason,
-                    "attempts": [
-                        {"number": one.number, "state": one.state, "code": one.code,
-                         "started_at": iso(one.started_at), "parts": one.parts,
-                         "simulated": one.simulated}
-                        for one in attempts
-                        if one.reminder_id in (row.id, row.carried_by)
-                    ],
-                }
-                for row in file.reminders
-            ],
+            "reminders": _reminders(session, file),
         }  # fmt: skip
+
+
+def _reminders(session: Session, file: CaseFile) -> list[dict[str, object]]:
+    rules = {row.id: row.rule_id for row in file.deadlines}
+    tried = tries(session, file.reminders)
+    return [
+        {
+            "id": row.id,
+            "rule": rules[row.deadline_id],
+            "step": row.step,
+            "recipient": row.recipient,
+            "channel": row.channel,
+            "due_at": iso(row.due_at),
+            "state": row.state,
+            "reason": row.reason,
+            "attempts": tried[row.id],
+        }
+        for row in file.reminders
+    ]
+
+
+def tries(session: Session, reminders: Iterable[ReminderRow]) -> dict[str, list[dict[str, object]]]:
+    """What was tried for each reminder, by its id: its own attempts, or those that carried it."""
+    carriers = {row.id: row.carried_by or row.id for row in reminders}
+    attempts = attempts_of(session, {*carriers, *carriers.values()})
+    seen: dict[str, list[AttemptEventRow]] = {one.id: [] for one in attempts}
+    for event in events_of(session, seen):
+        seen[str(event.attempt_id)].append(event)
+    return {
+        reminder: [
+            _attempt(one, seen[one.id]) for one in attempts if one.reminder_id in (reminder, by)
+        ]
+        for reminder, by in carriers.items()
+    }
+
+
+def _attempt(one: AttemptRow, seen: Iterable[AttemptEventRow]) -> dict[str, object]:
+    """One attempt; `reminder` is whose message it was. Delivered is only what a receipt says."""
+    accepted = next((event.at for event in seen if event.provider_id), None)
+    delivered = next((event.at for event in seen if event.status == one.provider_status), None)
+    is_delivered = one.state == AttemptState.DELIVERED
+    return {
+        "id": one.id,
+        "reminder": one.reminder_id,
+        "channel": one.kind,
+        "number": one.number,
+        "state": one.state,
+        "code": one.code,
+        "provider": one.channel_name,
+        "provider_id": one.provider_id,
+        "started_at": iso(one.started_at),
+        "accepted_at": iso(accepted),
+        "delivered_at": iso(delivered) if is_delivered else None,
+        "parts": one.parts,
+        "simulated": one.simulated,
+    }
 
 
 def _deadlines(file: CaseFile) -> list[dict[str, object]]:
@@ -171,12 +213,8 @@ def _deadlines(file: CaseFile) -> list[dict[str, object]]:
     ]
 
 
-def _rule_of(file: CaseFile, deadline_id: str) -> str:
-    return next(row.rule_id for row in file.deadlines if row.id == deadline_id)
-
-
 def reminder_listing(
-    context: Context,
+    records: Records,
     *,
     centre_id: str | None = None,
     state: str | None = None,
@@ -186,8 +224,9 @@ def reminder_listing(
 
     Raises BadData for a centre that nobody knows.
     """
-    with context.db.reading() as session:
-        rows: list[dict[str, object]] = [
+    with records.db.reading() as session:
+        require_centre(session, centre_id)
+        return [
             {
                 "id": due.reminder.id,
                 "reference": due.case.reference,
@@ -205,7 +244,15 @@ def reminder_listing(
                 session, centre_id=centre_id, state=state, reference=reference
             )
         ]
-    return _of_centre(context, centre_id, rows)
+
+
+def waiting_for_hours(records: Records, now: datetime) -> tuple[int, datetime]:
+    """How many reminders go out at the next allowed hour, and when that is; none during them."""
+    opens = later(now)
+    if hours_at(now) is Hours.ALLOWED:
+        return 0, opens
+    with records.db.reading() as session:
+        return count_planned(session, opens), opens
 
 
 def iso(at: datetime | None) -> str | None:
@@ -213,9 +260,9 @@ def iso(at: datetime | None) -> str | None:
     return None if at is None else in_china(at).isoformat(timespec="seconds")
 
 
-def find_case(context: Context, reference: str, *, centre_id: str | None = None) -> str:
+def find_case(records: Records, reference: str, *, centre_id: str | None = None) -> str:
     """The id of a case by its reference. Raises BadData for none, or for one at each of several."""
-    with context.db.reading() as session:
+    with records.db.reading() as session:
         ids = case_id_of(session, reference, centre_id)
     if len(ids) == 1:
         return ids[0]
@@ -228,10 +275,18 @@ def find_case(context: Context, reference: str, *, centre_id: str | None = None)
 
 
 def run_listing(
-    context: Context, *, duty: str | None = None, limit: int = 100
+    records: Records, *, duty: str | None = None, limit: int = 100
 ) -> list[dict[str, object]]:
-    """Job runs, newest first: what each did, how long it took, what went wrong."""
-    with context.db.reading() as session:
+    """Job runs, newest first: what each did, how long it took, what went wrong.
+
+    Raises BadData for a duty that does not exist.
+    """
+    if duty not in (None, *DUTIES):
+        raise BadData(
+            f"没有任务 {duty}；共有：{'、'.join(DUTIES)}",
+            f"no duty {duty}; there are: {', '.join(DUTIES)}",
+        )
+    with records.db.reading() as session:
         return [
             {
                 "duty": row.duty,
@@ -247,25 +302,9 @@ def run_listing(
         ]
 
 
-def call_list(context: Context) -> list[dict[str, object]]:
-    """Open call tasks, most urgent first."""
-    with context.db.reading() as session:
-        return [
-            {
-                "reference": case.reference,
-                "centre": case.centre_id,
-                "rule": deadline.rule_id,
-                "reason": task.reason,
-                "act_by": iso(task.act_by_at),
-                "opened_at": iso(task.opened_at),
-            }
-            for task, case, deadline in open_call_tasks(session)
-        ]
-
-
-def deadline_listing(context: Context) -> list[dict[str, object]]:
+def deadline_listing(records: Records) -> list[dict[str, object]]:
     """Every deadline with its state and dates, by case."""
-    with context.db.reading() as session:
+    with records.db.reading() as session:
         return [
             {
                 "id": row.id,

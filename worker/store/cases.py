@@ -11,7 +11,14 @@ from sqlmodel import col, or_, select
 from worker.domain.delivery import DeadlineState
 from worker.store.database import Session
 from worker.store.keys import KeyRing
-from worker.store.tables import CallTaskRow, CaseEventRow, CaseRow, DeadlineRow, ReminderRow
+from worker.store.tables import (
+    CallTaskRow,
+    CaseEventRow,
+    CaseRow,
+    CentreRow,
+    DeadlineRow,
+    ReminderRow,
+)
 
 
 @dataclass(slots=True)
@@ -255,15 +262,33 @@ def case_id_of(session: Session, reference: str, centre_id: str | None = None) -
     return session.exec(found).all()
 
 
-def open_call_tasks(session: Session) -> Sequence[tuple[CallTaskRow, CaseRow, DeadlineRow]]:
-    """The call list, most urgent first."""
-    return session.exec(
+Call = tuple[CallTaskRow, CaseRow, DeadlineRow]
+"""A call task with what it is about."""
+
+
+def call_tasks(
+    session: Session, *, state: str, centre_id: str | None = None, task_id: str | None = None
+) -> Sequence[Call]:
+    """Call tasks in a state (any if it is empty), most urgent first; those without a counter
+    minute left come before all others, on both engines."""
+    found = (
         select(CallTaskRow, CaseRow, DeadlineRow)
-        .where(CallTaskRow.state == "open")
         .join(CaseRow, col(CaseRow.id) == col(CallTaskRow.case_id))
         .join(DeadlineRow, col(DeadlineRow.id) == col(CallTaskRow.deadline_id))
-        .order_by(col(CallTaskRow.act_by_at))
-    ).all()
+        .order_by(col(CallTaskRow.act_by_at).nulls_first(), col(CallTaskRow.id))
+    )
+    if state:
+        found = found.where(CallTaskRow.state == state)
+    if centre_id is not None:
+        found = found.where(CallTaskRow.centre_id == centre_id)
+    if task_id is not None:
+        found = found.where(CallTaskRow.id == task_id)
+    return session.exec(found).all()
+
+
+def centre_ids(session: Session) -> Sequence[str]:
+    """Every centre that ever was configured."""
+    return session.exec(select(CentreRow.id).order_by(col(CentreRow.id))).all()
 
 
 def list_deadlines(session: Session) -> Sequence[tuple[DeadlineRow, CaseRow]]:

@@ -79,6 +79,14 @@ class Database:
             db.close()
             raise
 
+    @classmethod
+    def existing(cls, url: str) -> "Database | None":
+        """Open a database, or None where SQLite would have to make its file. Raises as `open`."""
+        parsed = _parse(url)
+        if _is_sqlite(parsed) and not Path(str(parsed.database)).exists():
+            return None
+        return cls.open(url)
+
     @property
     def dialect(self) -> str:
         """`sqlite` or `postgresql`."""

@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Literal
 
+from sqlalchemy import inspect
+
 from worker.domain.errors import Misconfigured
-from worker.store.database import Session, insert_new
+from worker.store.database import Database, Session, insert_new
 from worker.store.keys import CannotOpen, KeyRing
 from worker.store.tables import InstallationRow
 
@@ -27,6 +29,12 @@ def stamp(session: Session, keys: KeyRing, *, stamp: Stamp, now: datetime) -> No
 def is_stamped(session: Session) -> bool:
     """Whether the database was set up before."""
     return session.get(InstallationRow, _ID) is not None
+
+
+def is_set_up(db: Database) -> bool:
+    """Whether a database holds our tables and was stamped; asked of one that may be anybody's."""
+    with db.reading() as session:
+        return inspect(session.connection()).has_table("installation") and is_stamped(session)
 
 
 def check(session: Session, keys: KeyRing, *, wanted: Stamp) -> None:
