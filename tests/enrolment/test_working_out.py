@@ -6,9 +6,10 @@ from datetime import date
 
 import pytest
 
-from tests.enrolment.office import GOOD, NOW, REPORTED, Office
+from tests.enrolment.office import GOOD, HEADING, NOW, REPORTED, Office
 from worker.domain.centres import Closure
 from worker.domain.contacts import PhonePolicy
+from worker.domain.periods import Hours, Reading
 from worker.rosters import read_roster
 from worker.services.enrolment import CHUNK, enrol_rows, void_event
 from worker.services.recalculating import recalculate
@@ -135,3 +136,65 @@ def test_a_dry_run_remembers_what_the_file_said_chunks_before(office: Office) ->
 
     assert tried == done
     assert tried.faults == []
+
+
+def test_a_bare_date_settles_what_a_later_file_says_happened_on_its_day(office: Office) -> None:
+    office.enrol("A-1,national,书面挂失,2026-11-20,张三,10000000001")
+
+    office.enrol(REPORTED.replace("16:20", "09:20"))
+
+    assert office.states("A-1") == {"national.phone-loss-report": "settled"}
+    assert [row["state"] for row in office.reminders() if row["state"] == "planned"] == []
+
+
+def test_a_bare_end_closes_what_a_later_file_starts_on_its_day(office: Office) -> None:
+    office.enrol("A-1,national,撤案,2026-11-20,张三,10000000001")
+
+    office.enrol(REPORTED)
+
+    assert office.case("A-1")["state"] == "closed"
+    assert office.states("A-1") == {"national.phone-loss-report": "cancelled"}
+
+
+@pytest.mark.parametrize("first", ["2026-11-20", "2026-11-20 16:20"])
+def test_an_event_is_the_same_with_and_without_its_hour(office: Office, first: str) -> None:
+    line = "A-1,national,电话挂失,{},张三,10000000001"
+    office.enrol(line.format(first))
+    planned = office.reminders()
+
+    for again in ("2026-11-20", "2026-11-20 16:20"):
+        report = office.enrol(line.format(again))
+        assert (report.unchanged, report.events) == (1, 0)
+
+    assert office.reminders() == planned
+
+
+def test_the_same_event_at_two_hours_of_a_day_is_two_events(office: Office) -> None:
+    office.enrol(REPORTED, REPORTED.replace("16:20", "17:20"))
+
+    assert len(office.events("A-1")) == 2
+
+
+def test_a_bare_date_settles_nothing_of_a_later_day(
+    office: Office,
+) -> None:
+    office.enrol(REPORTED, "A-1,,书面挂失,2026-11-19,,")
+
+    assert office.states("A-1") == {"national.phone-loss-report": "open"}
+
+
+def test_voiding_is_not_held_up_by_what_could_not_stand_anyway(office: Office) -> None:
+    """The bank's period was in days when the date was told, and is in hours since."""
+    heading = f"{HEADING},银行"
+    office.enrol("A-1,zhuhai,电话挂失,2026-11-20,张三,10000000001,示例银行甲",
+                 "A-1,,书面挂失,2026-11-21 10:00,,,", heading=heading)  # fmt: skip
+    centre = office.context.centre("demo")
+    by_hours = replace(centre.banks["示例银行甲"], period=Hours(48, Reading.PLAIN))
+    office.know(replace(centre, banks={"示例银行甲": by_hours}, version="hours"))
+    case = office.case("A-1")
+
+    void_event(office.context, case["events"][1]["id"], "登记错了", case_id=case["id"],
+               actor="cli", now=office.clock.now())  # fmt: skip
+
+    in_force = [row for row in office.case("A-1")["events"] if not row["voided_at"]]
+    assert [row["event"] for row in in_force] == ["reported_by_phone"]

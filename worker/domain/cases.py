@@ -288,7 +288,7 @@ class _History:
         self, rule: Rule, start: Event, again: Event | None
     ) -> tuple[datetime, DeadlineState] | None:
         stops = [
-            (event.occurred_at, DeadlineState.CANCELLED)
+            (max(event.occurred_at, start.occurred_at), DeadlineState.CANCELLED)
             for event in self.events
             if event.name in {*rule.ends_on, "cancelled"} and event.latest_at >= start.occurred_at
         ]

@@ -6,7 +6,7 @@ The desk checks what a row means for its case and reports what cannot stand; it 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 from pathlib import PurePath
 from typing import Literal, NamedTuple
@@ -17,7 +17,7 @@ from worker.domain.contacts import event_word
 from worker.domain.errors import Fault, QidaError, Text
 from worker.domain.rules import NEEDS_EARLIER, Procedure, Rule
 from worker.rosters import RosterRow, by_row, row_at, row_of
-from worker.services.casework import rework_all
+from worker.services.casework import event_of, rework_all
 from worker.services.context import Context
 from worker.services.refusing import first_filled, left_with, sift, wrong_centre
 from worker.store.audit import Entry, append_audit
@@ -248,13 +248,16 @@ class Desk:
 
         The others are reported.
         """
-        known = {(row.event, row.occurred_at) for row in file.events}
-        timed = [(row.event, in_china(row.occurred_at)) for row in file.events]
-        timed += [(row.event, row.occurred_at) for row in rows if row.event and row.occurred_at]
+        recorded = [event_of(row) for row in file.events]
+        events = [(event, row) for row in rows if (event := _event_in(row))]
+        known = {(event.name, event.occurred_at) for event in recorded}
+        of_bare = {_day_of(event) for event in recorded if event.date_only}
+        of_timed = {_day_of(event) for event in [*recorded, *(event for event, _ in events)]
+                    if not event.date_only}  # fmt: skip
         fresh: dict[Event, RosterRow] = {}
-        for row in rows:
-            event = _event_of(row, timed)
-            if event is not None and (event.name, event.occurred_at) not in known:
+        for event, row in events:
+            told = _day_of(event) in (of_timed if event.date_only else of_bare)
+            if not told and (event.name, event.occurred_at) not in known:
                 known.add((event.name, event.occurred_at))
                 fresh[event] = row
         waiting = self._drop_refused(file, procedure, fresh)
@@ -265,7 +268,7 @@ class Desk:
     ) -> list[RosterRow]:
         """Take what cannot stand out of `fresh`; returns what may stand once the file is read."""
         case = file.case
-        stored = [Event(row.event, row.occurred_at) for row in file.events]
+        stored = [event_of(row) for row in file.events]
         waiting: list[RosterRow] = []
         while True:
             refused = refusals(
@@ -294,6 +297,7 @@ class Desk:
             occurred_at=event.occurred_at,
             recorded_at=self.now,
             source=discreet(row.place),
+            date_only=event.date_only,
         )
 
 
@@ -324,20 +328,20 @@ def _event_alone(row: RosterRow) -> RosterRow:
     )
 
 
-def _event_of(row: RosterRow, timed: Sequence[tuple[str, datetime]]) -> Event | None:
-    """The row's event. A bare date stands at the latest other event of its case on that day: who
-    writes no hour means "that day", not "before all else that happened on it"."""
+def _event_in(row: RosterRow) -> Event | None:
+    """The row's event."""
     if row.event is None:
         return None
     if row.occurred_at is not None:
         return Event(row.event, row.occurred_at)
     if row.occurred_on is not None:
-        start = midnight(row.occurred_on)
-        of_day = [(name, at) for name, at in timed if at.date() == row.occurred_on]
-        same = [at for name, at in of_day if name == row.event]  # it is on record: nothing new
-        others = [at for _, at in of_day]
-        return Event(row.event, max(same or others, default=start), date_only=True)
+        return Event(row.event, midnight(row.occurred_on), date_only=True)
     return None
+
+
+def _day_of(event: Event) -> tuple[str, date]:
+    """With and without its hour it is the same event, whichever of them is told first."""
+    return event.name, in_china(event.occurred_at).date()
 
 
 def discreet(place: str) -> str:

@@ -1,6 +1,6 @@
 """Working a case out: events -> deadlines -> reminders, stored; doing it again changes nothing."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from worker.store.audit import Entry, append_audit
 from worker.store.cases import CaseFile
 from worker.store.database import Session, new_id
 from worker.store.reminders import insert_reminders
-from worker.store.tables import DeadlineRow, ReminderRow
+from worker.store.tables import CaseEventRow, DeadlineRow, ReminderRow
 
 _HANDED_OVER = (
     ReminderState.SUBMITTING,
@@ -33,6 +33,11 @@ _WHY = {
 """Why a reminder is cancelled, by what became of its deadline."""
 _STILL_TRUE = ("no_longer_planned", "date_moved", "lapsed")
 """Reasons for which what was handed over is not marked as overtaken."""
+
+
+def event_of(row: CaseEventRow) -> Event:
+    """An event on record, as the rules see it."""
+    return Event(row.event, row.occurred_at, row.date_only)
 
 
 @dataclass(slots=True)
@@ -101,22 +106,19 @@ class _Work:
         """A case is closed from its last `cancelled` on, until something starts a rule again."""
         rules = self.context.procedure(self.file.case.procedure).rules
         starts = {name for rule in rules for name in rule.starts_on}
-        ended_at = self._last({"cancelled"})
-        started_at = self._last(starts)
+        events = [event_of(row) for row in self.file.events]
+        ended_at = max((one.latest_at for one in events if one.name == "cancelled"), default=None)
+        started_at = max((one.occurred_at for one in events if one.name in starts), default=None)
         cancelled = ended_at is not None and (started_at is None or started_at <= ended_at)
         self.file.case.state = "closed" if cancelled else "open"
         self.file.case.closed_at = self.now if cancelled else None
         self.file.case.updated_at = self.now
 
-    def _last(self, names: Collection[str]) -> datetime | None:
-        return max((one.occurred_at for one in self.file.events if one.event in names),
-                   default=None)  # fmt: skip
-
     def _wanted(self) -> list[CaseDeadline]:
         case = self.file.case
         return deadlines_of(
             self.context.procedure(case.procedure),
-            [Event(row.event, row.occurred_at) for row in self.file.events],
+            [event_of(row) for row in self.file.events],
             lambda rule: self.context.terms(rule, case.centre_id, case.bank),
             self.context.calendar(case.centre_id),
             self.context.office(case.centre_id),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from worker.crashpoints import crash_point
 from worker.domain.calendar import in_china
-from worker.domain.cases import Event, refusals
+from worker.domain.cases import Event, Objection, refusals
 from worker.domain.contacts import PhonePolicy, event_word
 from worker.domain.errors import BadData, Fault, QidaError, Text, Unavailable
 from worker.rosters import EVENT_WORDS, RosterRow, read_roster
@@ -27,11 +27,12 @@ from worker.services.applying import (
     discreet,
     key_of,
 )
-from worker.services.casework import rework
+from worker.services.casework import event_of, rework
 from worker.services.context import Context
 from worker.store.audit import Entry, append_audit
 from worker.store.cases import CaseFile, case_files, lock_cases
 from worker.store.database import Session
+from worker.store.tables import CaseEventRow
 
 log = logging.getLogger(__name__)
 
@@ -290,29 +291,39 @@ def void_event(
         row = next((event for event in file.events if event.id == event_id), None)
         if row is None:
             raise BadData(f"没有有效的事项 {event_id}", f"no event {event_id} in force")
+        _refuse_broken_order(context, file, row, now)
         file.events = [event for event in file.events if event is not row]
-        _refuse_broken_order(context, file, now)
         row.voided_at, row.void_reason = now, reason
         voided = {"event": row.event, "reason": reason}
         append_audit(session, Entry(row.centre_id, now, actor, "event.voided", row.id, voided))
         rework(session, context, file, now=now, cause="event voided")
 
 
-def _refuse_broken_order(context: Context, file: CaseFile, now: datetime) -> None:
-    case = file.case
-    left = [Event(row.event, row.occurred_at) for row in file.events]
-    refused = refusals(
-        context.procedure(case.procedure),
-        left,
-        lambda rule: context.terms(rule, case.centre_id, case.bank),
-        now,
-    )
-    if refused:
-        event, why = refused[0]
+def _refuse_broken_order(
+    context: Context, file: CaseFile, without: CaseEventRow, now: datetime
+) -> None:
+    """Refuse to void what another event needs; what could not stand before is no reason."""
+    before = {event for event, _ in _refused(context, file, file.events, now)}
+    left = [row for row in file.events if row is not without]
+    broken = [one for one in _refused(context, file, left, now) if one[0] not in before]
+    if broken:
+        event, why = broken[0]
         raise BadData(
             f"作废后「{event_word(event.name)}」无法成立：{why.message.zh}；请先作废它",
             f"without it {event.name} cannot stand: {why.message.en}; void that one first",
         )
+
+
+def _refused(
+    context: Context, file: CaseFile, rows: Sequence[CaseEventRow], now: datetime
+) -> list[tuple[Event, Objection]]:
+    case = file.case
+    return refusals(
+        context.procedure(case.procedure),
+        [event_of(row) for row in rows],
+        lambda rule: context.terms(rule, case.centre_id, case.bank),
+        now,
+    )
 
 
 __all__ = ["Enrolment", "enrol_file", "enrol_rows", "record_event", "void_event"]
