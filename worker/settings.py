@@ -28,12 +28,40 @@ class Settings(BaseModel):
     key_ring: Path | None = Field(
         None, description="Key file that seals personal data; default: var/keys.json"
     )
-    public_url: str = Field("", description="Public base address, for status callbacks")
-    sms: Literal["sandbox"] | None = Field(
-        None, description="SMS provider: sandbox. No default: nothing is sent unmeant"
+    public_url: str = Field(
+        "", description="Our address as the internet sees it, for callbacks and unsubscribing"
     )
-    email: Literal["sandbox"] | None = Field(
-        None, description="E-mail provider: sandbox. No default"
+    sms: Literal["sandbox", "twilio"] | None = Field(
+        None, description="SMS provider: sandbox or twilio. No default: nothing is sent unmeant"
+    )
+    email: Literal["sandbox", "smtp"] | None = Field(
+        None, description="E-mail provider: sandbox or smtp. No default"
+    )
+    twilio_account_sid: str = Field("", description="Twilio: the account, AC and 32 hex digits")
+    twilio_auth_token: str = Field("", repr=False, description="Twilio: the account's auth token")
+    twilio_auth_token_old: str = Field(
+        "", repr=False, description="Twilio: the token before, while callbacks still use it"
+    )
+    twilio_from: str = Field("", description="Twilio: sending number, unless a service is named")
+    twilio_messaging_service_sid: str = Field("", description="Twilio: messaging service")
+    twilio_base_url: str = Field(
+        "https://api.twilio.com", description="Twilio: API address; http only on loopback"
+    )
+    sms_parts_per_second: float = Field(
+        0, ge=0, le=1000, description="What the SMS sender may send, in parts; 0: no limit"
+    )
+    smtp_url: str = Field(
+        "",
+        repr=False,
+        description="Mail relay: smtp://, smtps:// or smtp+starttls://USER:PASSWORD@HOST:PORT",
+    )
+    mail_from: str = Field("", description="Sender of e-mails: Name <address>")
+    mail_verp: bool = Field(
+        False, description="Bounces come to bounce+REF@ the sender's domain: true or false"
+    )
+    bounces: Path | None = Field(None, description="Maildir where bounces arrive, read and emptied")
+    heartbeat_url: str = Field(
+        "", repr=False, description="Asked for after each clean audit, so that silence is noticed"
     )
     send_threads: int = Field(16, ge=1, le=100, description="Messages on the wire at once")
     send_batch: int = Field(50, ge=1, le=500, description="Reminders claimed in one transaction")

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlmodel import col, func, select
+from sqlmodel import col, delete, func, select
 
 from worker.domain.delivery import OPEN_ATTEMPTS, AttemptState
 from worker.store.attempts import Seen
@@ -102,6 +102,15 @@ def add_opt_out(
     }
     unique = ("address_index", "centre_id") if centre_id else ("address_index",)
     insert_new(session, OptOutRow, [row], unique=unique)
+
+
+def remove_opt_out(session: Session, address_index: str, centre_id: str) -> None:
+    """One centre may write to an address again; what holds for every centre stays."""
+    session.execute(
+        delete(OptOutRow).where(
+            col(OptOutRow.address_index) == address_index, col(OptOutRow.centre_id) == centre_id
+        )
+    )
 
 
 def receipts_of_last(

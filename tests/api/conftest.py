@@ -1,0 +1,90 @@
+"""The application served on loopback over a real installation."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from twilio.request_validator import RequestValidator
+
+from tests.services.desk import Desk, Office, Provider, beijing
+from worker.api.app import Callbacks, create_app
+from worker.api.server import served
+from worker.clock import FixedClock
+from worker.domain.delivery import Accepted
+from worker.runtime import require_knowledge
+from worker.store.database import Database
+from worker.store.keys import KeyRing
+
+ROOT = Path(__file__).parents[2]
+PUBLIC_URL = "https://reminders.example.com"
+ACCOUNT = "AC" + "0" * 32
+TOKENS = ("the-present-token", "the-token-before")
+MESSAGE = "SM" + "a" * 32
+
+
+class Twilio(Provider):
+    """A provider that answers as Twilio would name its messages."""
+
+    name = "twilio"
+
+
+@dataclass
+class Site:
+    """The served application, and the desk behind it."""
+
+    desk: Desk
+    port: int
+
+    def ask(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Status and body of one request."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def call_back(
+        self, status: str, *, ref: str = "", token: str = TOKENS[0], **fields: str
+    ) -> int:
+        """A status callback as Twilio makes them, signed with `token`."""
+        path = f"/hooks/twilio/{ref or self.desk.attempts()[-1].ref}"
+        said = {
+            "MessageSid": MESSAGE,
+            "MessageStatus": status,
+            "AccountSid": ACCOUNT,
+            "ApiVersion": "2010-04-01",
+        } | fields
+        signature = RequestValidator(token).compute_signature(PUBLIC_URL + path, said)
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Twilio-Signature": signature,
+        }
+        return self.ask("POST", path, urlencode(said).encode(), headers)[0]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, keys: KeyRing, sqlite_database: Database) -> Iterator[Desk]:
+    """One message on its way through a provider called twilio."""
+    office = Office(tmp_path, keys, require_knowledge(ROOT))
+    desk = office.desk(sqlite_database, FixedClock(beijing("2026-11-20T16:30")))
+    desk.enrol()
+    desk.through(Twilio(Accepted(MESSAGE)))
+    yield desk
+    office.close()
+
+
+@pytest.fixture
+def site(desk: Desk) -> Iterator[Site]:
+    """The application over the desk."""
+    desk.send()
+    callbacks = Callbacks(PUBLIC_URL, ACCOUNT, TOKENS)
+    app = create_app(lambda: desk.context, desk.clock, callbacks)
+    with served(app, "127.0.0.1", 0) as port:
+        yield Site(desk, port)

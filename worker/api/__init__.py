@@ -1,0 +1,1 @@
+"""The HTTP edge: what providers and citizens' mail programs ask of us."""
