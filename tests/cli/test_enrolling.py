@@ -17,7 +17,7 @@ def test_one_of_a_kind_is_told_in_the_singular(qida: Qida) -> None:
 
 def test_in_chinese_nothing_is_said_in_english(qida: Qida) -> None:
     roster = qida.roster(LONG_AGO, FUTURE)
-    qida("cases", "list")
+    qida("tick", *NOW)
 
     done = qida.where(QIDA_LANG="zh")("enrol", roster, "--dry-run", *NOW)
 
