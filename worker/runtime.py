@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from worker.channels.sandbox import Sandbox
 from worker.clock import Clock
 from worker.domain.calendar import Notice, WorkingCalendar
 from worker.domain.centres import Centre
-from worker.domain.delivery import Channel, ChannelKind
 from worker.domain.errors import Fault, Misconfigured, Unavailable
 from worker.holidays import build_calendar
+from worker.providers import is_test, open_channels
 from worker.rulebook import Rulebook, load_centres, load_rulebook, read_notices, require
-from worker.services.context import Context
+from worker.services.context import Context, Senders
 from worker.settings import Settings
 from worker.store.database import Database, insert_new
 from worker.store.installation import Stamp, is_set_up, is_stamped
@@ -50,6 +49,11 @@ class Runtime:
     clock: Clock
     context: Context
     new_keys: Path | None = None
+
+    @property
+    def is_test(self) -> bool:
+        """Whether nothing that is sent can leave this machine."""
+        return is_test(self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +138,12 @@ def open_runtime(settings: Settings, clock: Clock) -> Iterator[Runtime]:
     """
     knowledge = require_knowledge(settings.home)
     _make_var(settings.var)
-    channels = _channels(settings)
+    channels = open_channels(settings)
     db = Database.open(settings.database)
     try:
         simulated = all(channel.name == "sandbox" for channel in channels.values())
         first_start = not settings.keys.exists()
-        keys = _keys(settings, db, stamp="test" if simulated else "live", now=clock.now())
+        keys = _keys(settings, db, stamp="test" if is_test(settings) else "live", now=clock.now())
         know_centres(db, knowledge.centres, clock.now())
         yield Runtime(
             settings,
@@ -156,6 +160,7 @@ def open_runtime(settings: Settings, clock: Clock) -> Iterator[Runtime]:
                 simulated=simulated,
                 send_threads=settings.send_threads,
                 send_batch=settings.send_batch,
+                senders=Senders(settings.sms_parts_per_second),
             ),
             settings.keys if first_start else None,
         )
@@ -217,22 +222,6 @@ def national_calendar(home: Path) -> WorkingCalendar:
     """The calendar without any region's notices. Raises Misconfigured with every fault."""
     notices = require(read_notices(folder(home, "config/calendar")))
     return build_calendar(notices)
-
-
-def _channels(settings: Settings) -> dict[ChannelKind, Channel]:
-    """The channels the environment names; there is no default, so that nothing is sent unmeant."""
-    if settings.sms is None and settings.email is None:
-        raise Misconfigured(
-            "没有指定发送渠道；试用请设 QIDA_SMS=sandbox 和 QIDA_EMAIL=sandbox",
-            "no channel is set; to try Qida set QIDA_SMS=sandbox and QIDA_EMAIL=sandbox",
-        )
-    ledger = settings.var / "sandbox.jsonl"
-    channels: dict[ChannelKind, Channel] = {}
-    if settings.sms == "sandbox":
-        channels["sms"] = Sandbox("sms", ledger)
-    if settings.email == "sandbox":
-        channels["email"] = Sandbox("email", ledger)
-    return channels
 
 
 def upgrade_database(settings: Settings) -> None:

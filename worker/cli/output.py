@@ -184,10 +184,10 @@ def opened(now: str | None = None) -> "Iterator[Runtime]":
     settings = settings_of()
     set_up_logging("plain" if sys.stderr.isatty() else settings.log)
     with open_runtime(settings, clock_at(now)) as runtime:
-        if now and not runtime.context.simulated:
+        if now and not runtime.is_test:
             raise Misconfigured(
-                "--now 只能用于全部渠道为沙箱的测试库",
-                "--now works only where every channel is the sandbox",
+                "--now 只能用于测试库：全部渠道为沙箱或在本机",
+                "--now works only where every channel is the sandbox or on loopback",
             )
         if runtime.new_keys is not None:
             path = runtime.new_keys

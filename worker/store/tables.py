@@ -79,6 +79,7 @@ class CentreRow(Row, table=True):
     id: str = Field(primary_key=True)
     name: str
     created_at: datetime
+    digest_at: datetime | None = None
 
 
 class ApiKeyRow(Row, table=True):

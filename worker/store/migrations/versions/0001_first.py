@@ -39,7 +39,7 @@ TABLES = (
 def upgrade() -> None:
     """Make every table, those first to which others refer."""
     _installation()
-    create_table("centre", text("name"), time("created_at"))
+    create_table("centre", text("name"), time("created_at"), time("digest_at", nullable=True))
     _api_key()
     _case()
     _case_event()

@@ -1,0 +1,98 @@
+"""The channels the environment names. There is no default, so that nothing is sent unmeant."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from worker.channels.sandbox import Sandbox
+from worker.domain.delivery import Channel, ChannelKind
+from worker.domain.errors import Fault, Misconfigured, Text
+from worker.settings import PREFIX, Settings
+
+
+def open_channels(settings: Settings) -> dict[ChannelKind, Channel]:
+    """The channels by what they carry. Raises Misconfigured with every setting that is missing."""
+    if settings.sms is None and settings.email is None:
+        raise Misconfigured(
+            "没有指定发送渠道；试用请设 QIDA_SMS=sandbox 和 QIDA_EMAIL=sandbox",
+            "no channel is set; to try Qida set QIDA_SMS=sandbox and QIDA_EMAIL=sandbox",
+        )
+    _require(settings)
+    channels: dict[ChannelKind, Channel] = {}
+    if settings.sms is not None:
+        channels["sms"] = (
+            _twilio(settings) if settings.sms == "twilio" else _sandbox(settings, "sms")
+        )
+    if settings.email is not None:
+        channels["email"] = (
+            _smtp(settings) if settings.email == "smtp" else _sandbox(settings, "email")
+        )
+    return channels
+
+
+def is_test(settings: Settings) -> bool:
+    """Whether nothing can leave this machine: every channel is the sandbox or on loopback."""
+    return (settings.sms != "twilio" or _is_local(settings.twilio_base_url)) and (
+        settings.email != "smtp" or _is_local(settings.smtp_url)
+    )
+
+
+def _is_local(url: str) -> bool:
+    from worker.channels.twilio_http import is_loopback
+
+    return is_loopback(urlsplit(url).hostname)
+
+
+def _require(settings: Settings) -> None:
+    """Every missing setting at once."""
+    wanted: Mapping[str, str] = {}
+    if settings.sms == "twilio":
+        wanted = {
+            "twilio_account_sid": settings.twilio_account_sid,
+            "twilio_auth_token": settings.twilio_auth_token,
+            "twilio_from": settings.twilio_from or settings.twilio_messaging_service_sid,
+        }
+    if settings.email == "smtp":
+        wanted = {**wanted, "smtp_url": settings.smtp_url, "mail_from": settings.mail_from}
+    faults = tuple(
+        Fault(
+            PREFIX + name.upper(),
+            Text("没有设置", "it is not set"),
+            Text("见 .env.example", "see .env.example"),
+        )
+        for name, value in wanted.items()
+        if not value
+    )
+    if faults:
+        raise Misconfigured("发送渠道的设置不全", "settings of a channel are missing", faults)
+
+
+def _sandbox(settings: Settings, kind: ChannelKind) -> Channel:
+    return Sandbox(kind, settings.var / "sandbox.jsonl")
+
+
+def _twilio(settings: Settings) -> Channel:
+    from worker.channels.twilio_sms import TwilioAccount, TwilioSms
+
+    return TwilioSms(
+        TwilioAccount(
+            account_sid=settings.twilio_account_sid,
+            auth_token=settings.twilio_auth_token,
+            sender=settings.twilio_from,
+            messaging_service_sid=settings.twilio_messaging_service_sid,
+            base_url=settings.twilio_base_url,
+            public_url=settings.public_url,
+        )
+    )
+
+
+def _smtp(settings: Settings) -> Channel:
+    from worker.channels.smtp_email import SmtpEmail, SmtpRelay
+
+    return SmtpEmail(
+        SmtpRelay(
+            url=settings.smtp_url,
+            mail_from=settings.mail_from,
+            public_url=settings.public_url or None,
+            verp=settings.mail_verp,
+        )
+    )
