@@ -53,6 +53,11 @@ class Deadline(NamedTuple):
             return self.ready_on.isoformat()
         return (self.act_by or self.earliest_at or self.ends_at).isoformat()
 
+    @property
+    def day(self) -> date | None:
+        """The day to keep in a calendar: the last at the counter, when it is ready, or the end."""
+        return self.act_by.date() if self.act_by is not None else self.ready_on or self.last_date
+
 
 class Terms(NamedTuple):
     """What a rule's dates are computed from at one centre: its kind and its readings."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from worker.domain.calendar import in_china
 from worker.domain.deadlines import Deadline
-from worker.domain.delivery import ChannelKind, SendRequest
+from worker.domain.delivery import CalendarEntry, ChannelKind, SendRequest
 from worker.domain.errors import Misconfigured
 from worker.domain.wording import Matter, variables
 from worker.services.context import Context
@@ -59,6 +59,28 @@ def compose(context: Context, parts: Sequence[Due], *, now: datetime) -> SendReq
         variables=first.variables,
         language=leader.case.language,
         useless_after_at=leader.reminder.useless_after_at,
+        message_id=leader.reminder.id,
+        entry=_entry(leader, first),
+    )
+
+
+def _entry(leader: Due, first: Rendered) -> CalendarEntry | None:
+    """The leading deadline's day for the citizen's calendar; none for a second contact, for what
+    has no date, or is over."""
+    reminder, deadline = leader.reminder, deadline_of(leader.deadline)
+    on = deadline.day
+    over = reminder.step == "lapsed"
+    if reminder.channel != "email" or reminder.recipient != "citizen" or over or on is None:
+        return None
+    unsure = (
+        "" if deadline.firm else "（暂定）" if leader.case.language == "zh" else " (provisional)"
+    )
+    return CalendarEntry(
+        uid=f"{leader.deadline.id}@qida",
+        sequence=leader.deadline.plan_version - 1,
+        on=on,
+        summary=first.subject + unsure,
+        description=first.text,
     )
 
 
