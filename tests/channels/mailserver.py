@@ -101,7 +101,7 @@ def serving(**options: Any) -> Iterator[MailServer]:
     try:
         yield server
     finally:
-        server.stop()  # type: ignore[no-untyped-call]  # aiosmtpd's
+        server.stop()
 
 
 def only(user: str, password: str) -> Any:
