@@ -85,3 +85,30 @@ def test_a_broken_notice_leaves_the_others_usable(write: Write) -> None:
 
     assert [notice.year for notice in notices] == [2027]
     assert len(faults) == 1
+
+
+def test_two_national_notices_of_a_year_are_both_refused_and_name_each_other(write: Write) -> None:
+    write("calendar/2027.yaml", GOOD)
+    write("calendar/2028.yaml", GOOD.partition("work")[0].replace("2027", "2028"))
+    folder = write("calendar/amended.yaml", f"# 改\n{GOOD}")
+
+    notices, faults = read_notices(folder)
+
+    assert [notice.year for notice in notices] == [2028]
+    first, second = "config/calendar/2027.yaml:1:7", "config/calendar/amended.yaml:2:7"
+    assert [(fault.place, fault.code) for fault in faults] == [
+        (first, "second_notice"),
+        (second, "second_notice"),
+    ]
+    assert second in faults[0].message.en
+    assert first in faults[1].message.zh
+
+
+def test_a_regional_notice_beside_the_national_one_is_no_second_one(write: Write) -> None:
+    write("calendar/2027.yaml", GOOD)
+    write("calendar/guangxi-1.yaml", f"{GOOD}region: 示例州\n")
+    folder = write("calendar/guangxi-2.yaml", f"{GOOD}region: 示例州\n")
+
+    notices = require(read_notices(folder))
+
+    assert len(notices) == 3

@@ -4,15 +4,17 @@ A changed file under config/ or templates/ is taken up while running; a faulty o
 what was in force stays in force.
 """
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from worker.domain.errors import QidaError
-from worker.runtime import Knowledge, Runtime, know_centres, load_knowledge, refresh
+from worker.domain.errors import Fault, QidaError
+from worker.runtime import Knowledge, Runtime, folder, know_centres, load_knowledge, refresh
 from worker.services.auditing import audit
 from worker.services.context import Context
 from worker.services.inbox import Seen, take_in
@@ -70,7 +72,8 @@ class Duties:
         return send_due(context, now=now, keep_going=self.keep_going)
 
     def _take_in(self, context: Context, now: datetime) -> Mapping[str, int]:
-        return take_in(context, self._seen, now=now)
+        under = hashlib.sha256(repr(sorted(self._files)).encode()).hexdigest()
+        return take_in(context, self._seen, under=under, now=now)
 
     def _reload(self, context: Context, now: datetime) -> Mapping[str, int]:
         """Take up changed configuration; keep what is in force where a file is faulty."""
@@ -88,7 +91,7 @@ class Duties:
             log.exception("config.refused", extra={"reason": error.text.en})
             return {"faults": 1}
         for fault in faults:
-            log.error("config.fault", extra={"place": fault.place, "reason": str(fault.message)})
+            _say(fault)
         know_centres(context.db, knowledge.centres, now)
         self.context = refresh(context, knowledge)
         self._files = files  # last: a database that was busy is no reason to forget the change
@@ -99,12 +102,19 @@ def _named(service: Callable[..., Counter[str]]) -> Duty:
     return lambda context, now: service(context, now=now)
 
 
+def _say(fault: Fault) -> None:
+    """Without the value: what stands in a wrong place may be a person's."""
+    said = {"place": fault.place, "code": fault.code, "reason": str(fault.message)}
+    log.error("config.fault", extra=said | {"mend": str(fault.mend)})
+
+
 def _signature(home: Path) -> Signature:
     """Which configuration files there are, with time and size; rosters are not among them."""
     found = []
-    for folder in ("config/rules", "config/centres", "config/calendar", "templates"):
-        for path in (home / folder).rglob("*"):
-            if path.is_file():
-                status = path.stat()
-                found.append((path, status.st_mtime, status.st_size))
+    for name in ("config/rules", "config/centres", "config/calendar", "templates"):
+        for path in folder(home, name).rglob("*"):
+            with suppress(FileNotFoundError):  # an editor puts a new file in place of the old
+                if path.is_file():
+                    status = path.stat()
+                    found.append((path, status.st_mtime, status.st_size))
     return frozenset(found)

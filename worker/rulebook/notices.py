@@ -1,5 +1,6 @@
 """Holiday notices a person entered, as `config/calendar/*.yaml` holds them."""
 
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -16,7 +17,36 @@ def read_notices(directory: Path) -> tuple[tuple[Notice, ...], tuple[Fault, ...]
     No file at all is no fault: the published calendars may be enough.
     """
     files = read_folder(directory, _notice)
-    return tuple(files.read.values()), files.faults
+    notices = tuple(files.read.values())
+    rivals = {one.place: _rivals(one, notices) for one in notices}
+    faults = (_fault_of_rivals(one, rivals[one.place]) for one in notices if rivals[one.place])
+    return tuple(one for one in notices if not rivals[one.place]), (*files.faults, *faults)
+
+
+def _rivals(notice: Notice, notices: Iterable[Notice]) -> list[Notice]:
+    """Other national notices of the same year: nobody can tell which days hold."""
+    return [
+        one
+        for one in notices
+        if one is not notice and one.year == notice.year and not (one.region or notice.region)
+    ]
+
+
+def _fault_of_rivals(notice: Notice, rivals: Iterable[Notice]) -> Fault:
+    others = ", ".join(one.place for one in rivals)
+    year = notice.year
+    return Fault(
+        notice.place,
+        Text(
+            f"{year} 年已有另一份全国通知：{others}",
+            f"there is another national notice for {year}: {others}",
+        ),
+        Text(
+            "合成一个文件；若是地区通知，写上 region",
+            "put both into one file, or give the regional one its region",
+        ),
+        code="second_notice",
+    )
 
 
 def _notice(_name: str, item: Item) -> Notice:
@@ -35,7 +65,7 @@ def _notice(_name: str, item: Item) -> Notice:
         url=notice["url"].match(r"https?://\S+", "https://www.gov.cn/..."),
         published_on=notice["published_on"].day(),
         region=given["region"].text(),
-        place=item.place,
+        place=given["year"].place,
     )
 
 

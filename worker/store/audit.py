@@ -26,8 +26,8 @@ class Entry:
     detail: Mapping[str, object]
 
 
-def append_audit(session: Session, done: Entry) -> None:
-    """Add an entry to the end of the chain."""
+def append_audit(session: Session, done: Entry) -> str:
+    """Add an entry to the end of the chain; returns its id."""
     if session.get_bind().dialect.name == "postgresql":
         session.connection().execute(
             text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CHAIN_LOCK}
@@ -51,6 +51,12 @@ def append_audit(session: Session, done: Entry) -> None:
     entry.hash = entry_hash(entry)
     session.add(entry)
     session.flush()
+    return entry.id
+
+
+def is_audited(session: Session, entry_id: str) -> bool:
+    """Whether the trail holds this entry: not in another database, nor in an earlier backup."""
+    return session.get(AuditEntryRow, entry_id) is not None
 
 
 def entry_hash(entry: AuditEntryRow) -> str:
