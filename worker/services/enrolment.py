@@ -41,8 +41,8 @@ _MOST_WAITING = 20_000
 """How many rows may wait for an earlier event further down the file: they are kept in memory."""
 _MOST_REPEATED = 50_000
 """How many rows a dry run keeps to repeat, where a case goes on in a later chunk."""
-_MOST_COUNTED = 250_000
-"""How many cases are known again when the file comes back to them: some 30 MB."""
+_MOST_COUNTED = 50_000
+"""How many cases are known again when the file comes back to them, so that they count once."""
 
 
 def enrol_file(
