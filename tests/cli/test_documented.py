@@ -37,7 +37,7 @@ def test_every_command_is_documented_and_no_other() -> None:
     whole = {" ".join(words) for words in commands(get_command(app)) if words}
     groups = {words for words in whole if any(other.startswith(f"{words} ") for other in whole)}
 
-    documented = names_in(CLI, r"qida ([a-z]+(?: (?:list|show|check|event|preview|done))?)\b")
+    documented = names_in(CLI, r"qida ([a-z-]+(?: (?:list|show|check|event|preview|done))?)\b")
 
     assert documented - {"deadlines"} == whole - groups - {"deadlines"}
 

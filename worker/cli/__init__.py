@@ -17,6 +17,7 @@ from worker.cli import (
     cases,
     deadlines,
     enrolling,
+    fake_twilio,
     reminders,
     rules,
     running,
@@ -43,6 +44,7 @@ rules.register(app)
 calendar.register(app)
 templates.register(app)
 running.register(app)
+fake_twilio.register(app)
 
 
 def _version(wanted: bool) -> None:
