@@ -19,6 +19,7 @@ from tests.channels.wire import (
     silence,
 )
 from worker.channels.twilio_sms import TwilioSms
+from worker.domain.calendar import CHINA
 from worker.domain.delivery import Found, Prepared, SendRequest
 
 NOW = datetime(2026, 11, 20, 8, 33, tzinfo=UTC)
@@ -168,14 +169,17 @@ def test_a_list_without_end_is_given_up(wire: Wire, twilio: Open) -> None:
     assert len(wire.asked) == 501
 
 
-def test_a_sweep_asks_for_each_day_a_message_may_have_been_sent_on(
+def test_a_sweep_asks_for_every_day_a_message_may_have_been_sent_on(
     wire: Wire, twilio: Open
 ) -> None:
-    since, until = datetime(2026, 11, 19, 16, tzinfo=UTC), datetime(2026, 11, 20, 16, tzinfo=UTC)
+    since = datetime(2026, 11, 20, 0, tzinfo=CHINA)
+    until = datetime(2026, 11, 21, 0, tzinfo=CHINA)
     wire.answers = [
         page(message(sid(1), date_created="Thu, 19 Nov 2026 15:59:59 +0000"),
-             message(sid(2), date_created="Thu, 19 Nov 2026 16:00:00 +0000")),
-        page(message(sid(3), direction="inbound"), message(sid(4), direction="outbound-reply")),
+             message(sid(2), date_created="Thu, 19 Nov 2026 16:00:00 +0000"),
+             then=f"{LISTS}?Page=1"),
+        page(message(sid(3), direction="inbound"), message(sid(4), direction="outbound-reply"),
+             then=f"{LISTS}?Page=2"),
         page(message(sid(5), date_created="Fri, 20 Nov 2026 15:59:59 +0000"),
              message(sid(6), date_created="Fri, 20 Nov 2026 16:00:00 +0000")),
     ]  # fmt: skip
@@ -183,13 +187,15 @@ def test_a_sweep_asks_for_each_day_a_message_may_have_been_sent_on(
     answer = twilio().listed(since, until)
 
     assert (answer.complete, ids(answer)) == (True, [sid(2), sid(4), sid(5)])
-    assert [asked.form["DateSent"] for asked in wire.asked] == [
-        "2026-11-19", "2026-11-20", "2026-11-21",
-    ]  # fmt: skip
+    assert wire.asked[0].form == {
+        "DateSent>": "2026-11-19T00:00:00Z", "DateSent<": "2026-11-22T00:00:00Z", "PageSize": "200",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_a_sweep_with_one_bad_day_is_not_complete(wire: Wire, twilio: Open, broken: Answer) -> None:
+def test_a_sweep_with_one_bad_page_is_not_complete(
+    wire: Wire, twilio: Open, broken: Answer
+) -> None:
     wire.answers = [broken, refused(404, 20404)]
 
     answer = twilio(read_seconds=0.3).listed(SINCE, NOW)

@@ -185,18 +185,22 @@ class TwilioSms:
         return message.sid == provider_id and not message.body
 
     def listed(self, since: datetime, until: datetime) -> Found:
-        """Every outbound message created in the span and sent by now, by days of DateSent."""
-        complete, hits = True, []
-        for day in _days(since, until + LONGEST_VALIDITY):
-            query = {"date_sent": day, "page_size": _PAGE_OF_ALL}
-            whole, messages = self._listed(query, lambda _: False)
-            complete &= whole
-            hits += [
-                message
-                for message in messages
-                if str(message.direction).startswith("outbound")
-                and since <= message.date_created < until
-            ]
+        """Every outbound message created in the span, asked for by whole days of DateSent.
+
+        One not sent by the time of asking is in no such list.
+        """
+        query = {
+            "date_sent_after": _midnight(since),
+            "date_sent_before": _midnight(until + LONGEST_VALIDITY) + timedelta(days=1),
+            "page_size": _PAGE_OF_ALL,
+        }
+        complete, messages = self._listed(query, lambda _: False)
+        hits = [
+            message
+            for message in messages
+            if str(message.direction).startswith("outbound")
+            and since <= message.date_created < until
+        ]
         return Found(complete, tuple(_receipt(message) for message in hits))
 
     def close(self) -> None:
@@ -335,12 +339,9 @@ def _receipt(message: Any) -> Receipt:  # noqa: ANN401 - the library ships no ty
     return receipt(message.sid, _status(message), code, created_at=message.date_created, raw=raw)
 
 
-def _days(since: datetime, until: datetime) -> Iterator[str]:
-    """The days of UTC a span touches: Twilio's dates are GMT, and the library never converts."""
-    day, last = since.astimezone(UTC).date(), until.astimezone(UTC).date()
-    while day <= last:
-        yield day.isoformat()
-        day += timedelta(days=1)
+def _midnight(at: datetime) -> datetime:
+    """The start of its day in UTC: Twilio's days are GMT, and the library writes any hour as Z."""
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def require_usable(account: TwilioAccount) -> None:
