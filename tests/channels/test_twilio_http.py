@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.channels.wire import SID, TEXT, Asked, Line, Wire, created, cut, message, said
+from tests.channels.wire import SID, TEXT, Asked, Line, Wire, created, cut, message, said, silence
 from worker.channels.twilio_http import OneAttemptHttp
 from worker.channels.twilio_sms import TwilioSms
 from worker.domain.delivery import Accepted, NotSent, Outcome, Prepared, SendRequest, Uncertain
@@ -110,6 +110,38 @@ def test_a_closed_client_keeps_nothing_open(wire: Wire, twilio: Open) -> None:
     submit(channel)
 
     assert wire.connections == 3
+
+
+@pytest.mark.parametrize("behind_tls", [False, True])
+def test_calls_on_the_wire_can_be_broken_off(
+    wire: Wire,
+    tls_wire: Wire,
+    twilio: Open,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    behind_tls: bool,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    provider = tls_wire if behind_tls else wire
+    arrived = threading.Semaphore(0)
+
+    def hold(asked: Asked, line: Line) -> None:
+        arrived.release()
+        silence(asked, line)
+
+    provider.answers = [hold, hold, created()]
+    channel = twilio(base_url=provider.url, read_seconds=30)
+
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(submit, channel) for _ in range(2)]
+        reached = [arrived.acquire(timeout=5) for _ in calls]
+        channel.interrupt()
+        outcomes = [call.result(timeout=5) for call in calls]
+
+    assert reached == [True, True]
+    assert [type(outcome) for outcome in outcomes] == [Uncertain, Uncertain]
+    assert submit(channel) == Accepted(SID, "queued")
+    assert len(provider.posts) == 3
 
 
 def test_each_call_keeps_its_own_headers(wire: Wire, twilio: Open) -> None:

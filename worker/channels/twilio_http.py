@@ -14,6 +14,7 @@ import threading
 from base64 import b64encode
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from typing import TYPE_CHECKING, NamedTuple
@@ -72,6 +73,7 @@ class OneAttemptHttp:
         self._idle_seconds = idle_seconds
         self._tls = ssl.create_default_context() if self._base.scheme == "https" else None
         self._idle: deque[tuple[HTTPConnection, float]] = deque()
+        self._lent: set[HTTPConnection] = set()
         self._watched = threading.local()
         self._is_closed = False
 
@@ -96,6 +98,7 @@ class OneAttemptHttp:
         target = self._target(url, params)
         body = urlencode(data, doseq=True).encode() if data is not None else None
         connection = self._lend()
+        self._lent.add(connection)
         try:
             connection.sock.settimeout(self._connect_seconds)
             exchange.may_have_left = True
@@ -104,8 +107,16 @@ class OneAttemptHttp:
         except BaseException:
             connection.close()
             raise
+        finally:
+            self._lent.discard(connection)
         self._take_back(connection)
         return answer
+
+    def interrupt(self) -> None:
+        """Break off every call that is on the wire, from any thread: each ends with an error."""
+        for connection in tuple(self._lent):
+            with suppress(OSError, AttributeError):  # it ended by itself meanwhile
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)  # TLS asks no farewell
 
     def close(self) -> None:
         """Close what is idle now, and every other connection when its call ends."""

@@ -203,6 +203,10 @@ class TwilioSms:
         ]
         return Found(complete, tuple(_receipt(message) for message in hits))
 
+    def interrupt(self) -> None:
+        """Break off the calls on the wire: a message among them ends uncertain."""
+        self._http.interrupt()
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
