@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
-from worker.domain.reminders import later
+from worker.domain.reminders import Hours, hours_at, later
 
 LONGEST = 8
 """Parts of the longest text the mainland route carries; a bucket holds at least as many."""
@@ -46,8 +46,13 @@ class Bucket:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the next message must wait."""
-        return bool(self.rate) and self.level <= 0
+        """Whether the next message must wait: there is not one whole part left."""
+        return bool(self.rate) and self.level < 1
+
+    @property
+    def ready_at(self) -> datetime:
+        """When the next message need not wait."""
+        return self.at + timedelta(seconds=(1 - self.level) / self.rate if self.is_empty else 0)
 
 
 RESTS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15))
@@ -93,35 +98,40 @@ class Late:
 def forecast(waiting: Iterable[Waiting], rate: float, now: datetime) -> list[Late]:
     """Which messages are useless before their turn comes, at `rate` parts a second.
 
-    Goes through time as the sender will: of what is due the earliest useless-after first, inside
-    the allowed hours. A message that is late takes nobody's turn, since it is not sent.
+    Goes through time as the sender will, its bucket full at `now`: of what is due the earliest
+    useless-after first, inside the allowed hours. A message that is late takes nobody's turn,
+    since it is not sent.
     """
-    todo = sorted(waiting, key=lambda one: one.due_at)
-    queue: list[tuple[datetime, str, Waiting]] = []
+    competing = (one for one in waiting if not _goes_outside_hours(one, now))
+    todo = sorted(competing, key=lambda one: one.due_at)
+    queue: _Queue = []
     found: list[Late] = []
-    at, position = now, 0
+    bucket, position = Bucket.full(rate, now), 0
     while position < len(todo) or queue:
-        if not queue:
-            at = max(at, todo[position].due_at)
-        at = later(at)
-        position = _take_due(todo, position, queue, at)
-        _, _, one = heappop(queue)
-        if at >= one.useless_after_at:
-            found.append(Late(one.id, at, one.useless_after_at))
-        elif rate:
-            at += timedelta(seconds=one.parts / rate)
+        at = bucket.ready_at if queue else max(bucket.ready_at, todo[position].due_at)
+        bucket = bucket.refilled(later(at))
+        position = _take_due(todo, position, queue, bucket.at)
+        one = heappop(queue)[-1]
+        if bucket.at >= one.useless_after_at:
+            found.append(Late(one.id, bucket.at, one.useless_after_at))
+        else:
+            bucket = bucket.drawn(one.parts)
     return found
 
 
-def _take_due(
-    todo: Sequence[Waiting],
-    position: int,
-    queue: list[tuple[datetime, str, Waiting]],
-    at: datetime,
-) -> int:
+def _goes_outside_hours(one: Waiting, now: datetime) -> bool:
+    """Whether it was planned for the early morning or the evening, where nobody waits before it,
+    and may still use it."""
+    return all(hours_at(at) is Hours.URGENT for at in (one.due_at, max(one.due_at, now)))
+
+
+_Queue = list[tuple[datetime, datetime, str, Waiting]]
+
+
+def _take_due(todo: Sequence[Waiting], position: int, queue: _Queue, at: datetime) -> int:
     """Move what is due by `at` into the queue; returns how far that went."""
     while position < len(todo) and todo[position].due_at <= at:
         one = todo[position]
-        heappush(queue, (one.useless_after_at, one.id, one))
+        heappush(queue, (one.useless_after_at, one.due_at, one.id, one))
         position += 1
     return position

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 from worker.services.context import Context
 from worker.services.ladder import open_call_task
+from worker.services.receipts import unheard_of_last
 from worker.store.cases import Reach, lapses_at_risk
+from worker.store.database import Session
 
 log = logging.getLogger(__name__)
 
@@ -23,19 +25,33 @@ def audit(context: Context, *, now: datetime) -> Counter[str]:
 
     At risk: no message about it was delivered, none is planned, and what is on its way has been
     silent for half an hour. An e-mail counts as reached after the centre's span without a bounce.
+    Where the SMS sender brings no receipts, one alert stands for a task each.
     """
     counts: Counter[str] = Counter()
     with context.db.transaction() as session:
+        silent = _silent_senders(session, context, now)
+        counts["silent_senders"] += silent
         for centre in context.centres.values():
             reach = Reach(
                 centre.id,
                 silent_since=now - SILENCE_ALLOWED,
                 no_bounce_since=now - centre.email_no_bounce_after,
                 call_before=now + CALL_HELPS,
-                accepted_is_enough=not centre.sms_receipt_required,
+                accepted_is_enough=silent > 0 or not centre.sms_receipt_required,
             )
             for deadline in lapses_at_risk(session, now, reach):
                 if open_call_task(session, deadline, reason="nobody_reached", now=now):
                     counts["called"] += 1
                     log.warning("deadline.at_risk", extra={"deadline_id": deadline.id})
-    return counts
+    return +counts
+
+
+def _silent_senders(session: Session, context: Context, now: datetime) -> int:
+    """How many SMS senders bring no receipts at present; says so."""
+    silent = 0
+    for channel in context.channels.values():
+        unheard = unheard_of_last(session, channel.name, now) if channel.kind == "sms" else 0
+        if unheard:
+            silent += 1
+            log.error("sender.silent", extra={"channel": channel.name, "count": unheard})
+    return silent

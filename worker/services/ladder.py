@@ -21,8 +21,11 @@ def climb(
     session: Session, case: CaseRow, deadline: DeadlineRow, reminder: ReminderRow, *, why: str,
     now: datetime,
 ) -> None:  # fmt: skip
-    """Take the next rung after `reminder` failed for good (`why`); do nothing once it is closed."""
+    """Take the next rung after `reminder` failed for good (`why`); do nothing once the deadline
+    is closed, or where another attempt was delivered."""
     if deadline.state not in (DeadlineState.OPEN, DeadlineState.LAPSED):
+        return
+    if reminder.state == ReminderState.DELIVERED:
         return
     used = {
         (row.recipient, row.channel)

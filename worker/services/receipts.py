@@ -35,6 +35,7 @@ from worker.store.receipts import (
     other_open_attempt,
     receipts_of_last,
     was_seen,
+    was_tried_again,
 )
 from worker.store.reminders import Due, reminders_by_id, set_state
 from worker.store.tables import AttemptRow
@@ -43,6 +44,7 @@ log = logging.getLogger(__name__)
 
 _BATCH = 200
 _ON_ITS_WAY = (AttemptState.ACCEPTED, AttemptState.SENT)
+_MAY_BE_GONE = (AttemptState.SUBMITTING, AttemptState.UNCERTAIN, AttemptState.LOST)
 _FAILED = (AttemptState.UNDELIVERED, AttemptState.FAILED, AttemptState.CANCELED)
 _RECEIPT_NEEDED = timedelta(hours=4)  # before `act_by`: time for another means, and for a call
 _TRY_AGAIN = timedelta(hours=2)  # DESIGN §5.7: what may pass is tried once more
@@ -64,7 +66,7 @@ def take_receipt(
     """
     seen = Seen(receipt.status, receipt.provider_id, receipt.code, receipt.raw)
     with context.db.transaction() as session:
-        attempt = _attempt_of(session, receipt, channel_name)
+        attempt = _attempt_of(session, receipt, source, channel_name)
         if attempt is None:
             if not was_seen(session, None, source, seen):
                 add_orphan(session, source, seen, now=now)
@@ -74,17 +76,30 @@ def take_receipt(
             return "repeated"
         add_event(session, attempt, source, seen, now=now)
         session.flush()
+        _note_unknown(attempt, receipt)
         return _applied(session, context, attempt, receipt, source, now)
 
 
-def _attempt_of(session: Session, receipt: Receipt, channel_name: str) -> AttemptRow | None:
-    """By our own ref, else by the provider's id, else by the reminder a Message-ID names."""
+def _attempt_of(
+    session: Session, receipt: Receipt, source: Source, channel_name: str
+) -> AttemptRow | None:
+    """By our own ref, else by the provider's id, else by the reminder whose id a bounce quotes
+    from the Message-ID."""
+    found = None
     if receipt.ref:
-        found = attempt_by_ref(session, receipt.ref) or latest_attempt(session, receipt.ref)
-        return found if found is None or found.channel_name == channel_name else None
-    if receipt.provider_id:
-        return attempt_by_provider_id(session, channel_name, receipt.provider_id)
-    return None
+        found = attempt_by_ref(session, receipt.ref)
+    elif receipt.provider_id:
+        found = attempt_by_provider_id(session, channel_name, receipt.provider_id)
+    if found is None and source == "bounce" and receipt.state is not AttemptState.DELIVERED:
+        # Whoever got the mail can read its Message-ID: that proves no delivery.
+        found = latest_attempt(session, receipt.ref)
+    return found if found is None or found.channel_name == channel_name else None
+
+
+def _note_unknown(attempt: AttemptRow, receipt: Receipt) -> None:
+    """A word we have no state for. The log does not repeat it: a bounce is mail from anyone."""
+    if receipt.state is None and receipt.status != MISSING:
+        log.warning("receipt.unknown_status", extra={"attempt_id": attempt.id})
 
 
 def poll(context: Context, *, now: datetime) -> Counter[str]:
@@ -113,12 +128,17 @@ def _asked(context: Context, attempt: AttemptRow, now: datetime) -> Receipt | No
 def _polled(
     session: Session, context: Context, attempt: AttemptRow, receipt: Receipt | None, now: datetime
 ) -> str:
-    """Apply a poll: the ladder of polls goes on until a final state, or 72 hours."""
+    """Apply a poll: the ladder of polls goes on until a final state, or 72 hours.
+
+    The attempt is read again: a callback may have come while the provider was asked.
+    """
+    attempt = session.get_one(AttemptRow, attempt.id, with_for_update=True)
     is_gone = False
     if receipt is not None:
         seen = Seen(receipt.status, receipt.provider_id, receipt.code, receipt.raw)
         is_gone = receipt.status == MISSING and was_seen(session, attempt.id, "poll", seen)
         add_event(session, attempt, "poll", seen, now=now)
+        _note_unknown(attempt, receipt)
         if receipt.state is not None:
             return _applied(session, context, attempt, receipt, "poll", now)
     return _silent(session, context, attempt, now, is_gone=is_gone)
@@ -129,6 +149,8 @@ def _silent(
 ) -> str:
     """Nothing new: ask again later, or give up after 72 hours (sooner where it is gone)."""
     current = AttemptState(attempt.state)
+    if current not in _ON_ITS_WAY:
+        return str(current)
     due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
     check_at = next_poll_at(attempt.started_at, due.deadline.act_by_at, now)
     ended = check_at is None or is_gone
@@ -168,11 +190,14 @@ def _applied(
     values = {
         "state": state,
         "provider_id": attempt.provider_id or receipt.provider_id or None,
-        "provider_status": receipt.status,
-        "code": receipt.code or attempt.code,
         "next_check_at": check_at if state in OPEN_ATTEMPTS else None,
-        "redact_at": _redact_at(context, attempt, state, now),
     }
+    if state is not current:  # a late word is kept as an event and overwrites nothing
+        values |= {
+            "provider_status": receipt.status,
+            "code": receipt.code or attempt.code,
+            "redact_at": _redact_at(context, attempt, state, now),
+        }
     if not move_attempt(session, attempt.id, current, values):
         return str(current)
     if receipt.opted_out:
@@ -188,9 +213,12 @@ def _applied(
 def _redact_at(
     context: Context, attempt: AttemptRow, state: AttemptState, now: datetime
 ) -> datetime | None:
-    """When the provider may forget the text: it is needed until nothing can follow any more."""
+    """When the provider may forget the text: it is needed until nothing can follow any more. A
+    final state that is corrected by another is no reason to ask twice."""
     if state in OPEN_ATTEMPTS:
         return None
+    if attempt.state not in OPEN_ATTEMPTS and attempt.state != AttemptState.LOST:
+        return attempt.redact_at
     keeps = any(one.caps.can_redact for one in context.channels.values()
                 if one.name == attempt.channel_name)  # fmt: skip
     return now + _REDACT_AFTER if keeps else None
@@ -210,10 +238,13 @@ def _is_about(session: Session, attempt: AttemptRow, receipt: Receipt) -> bool:
 def _next_state(
     session: Session, attempt: AttemptRow, receipt: Receipt, *, polled: bool
 ) -> AttemptState:
+    """The attempt's state after a receipt; one that would be open beside another stays `lost`."""
     current = AttemptState(attempt.state)
     state = advance(current, receipt.state, polled=polled)
-    if state in (AttemptState.SUBMITTING, AttemptState.UNCERTAIN) and receipt.provider_id:
+    if state in _MAY_BE_GONE and receipt.provider_id:
         state = AttemptState.ACCEPTED  # it has an id: it was taken, whatever the word means
+    if current is AttemptState.LOST and was_tried_again(session, attempt):
+        log.error("attempt.second_message", extra={"attempt_id": attempt.id})
     reopened = current not in OPEN_ATTEMPTS and state in OPEN_ATTEMPTS
     return current if reopened and other_open_attempt(session, attempt) else state
 
@@ -226,9 +257,14 @@ def _arrived(
     state: AttemptState,
     now: datetime,
 ) -> None:
-    """A message reached a new state: so does its reminder, unless a later attempt speaks for it."""
-    is_latest = attempt.number >= due.reminder.attempts
-    if not is_latest and state is not AttemptState.DELIVERED:
+    """A message reached a new state: so does its reminder, unless another attempt speaks for it.
+
+    One that is on its way after all takes back what was planned: two may not be open at a time.
+    """
+    takes_back = state in _ON_ITS_WAY and due.reminder.state == ReminderState.PLANNED
+    wins = state is AttemptState.DELIVERED or takes_back
+    is_told = due.reminder.state == ReminderState.DELIVERED
+    if not wins and (is_told or was_tried_again(session, attempt)):
         return
     set_state(session, [attempt.reminder_id], REMINDER_STATE[state], now=now)
     session.refresh(due.reminder)
@@ -279,5 +315,11 @@ def _climb_if_silent(
 def brings_no_receipts(session: Session, channel_name: str, now: datetime) -> bool:
     """Whether under half of a sender's last 500 messages were heard of again: then silence says
     nothing of the person, and one alert stands for a task each (DESIGN §5)."""
+    return unheard_of_last(session, channel_name, now) > 0
+
+
+def unheard_of_last(session: Session, channel_name: str, now: datetime) -> int:
+    """How many of a sender's last 500 messages brought no receipt, where those are more than
+    half; else 0."""
     heard, count = receipts_of_last(session, channel_name, _ENOUGH_TO_JUDGE, now - _RECEIPT_NEEDED)
-    return count >= _ENOUGH_TO_JUDGE and heard * 2 < count
+    return count - heard if count >= _ENOUGH_TO_JUDGE and heard * 2 < count else 0

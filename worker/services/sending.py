@@ -32,7 +32,7 @@ from worker.domain.delivery import (
     next_poll_at,
 )
 from worker.domain.pace import RESTS, Rest
-from worker.domain.reminders import Hours, hours_at, later
+from worker.domain.reminders import ENOUGH, Hours, hours_at, later
 from worker.services.claiming import Claimed, claim_due
 from worker.services.context import Context
 from worker.services.ladder import climb_with_carried
@@ -45,7 +45,7 @@ from worker.store.attempts import (
 )
 from worker.store.database import Session
 from worker.store.receipts import add_opt_out
-from worker.store.reminders import reminders_by_id, set_state
+from worker.store.reminders import Due, reminders_by_id, set_state
 from worker.store.tables import AttemptRow, ReminderRow
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def send_due(
             crash_point("after_claim")
             if not seen:
                 break
-            line = _Line(context, at, begun, keep_going)
+            line = Line(context, at, begun, keep_going)
             for batch in line.submitted(pool, claimed):
                 crash_point("before_record")
                 _record(context, owner, batch, at + _since(begun), counts)
@@ -83,8 +83,8 @@ def _since(begun: float) -> timedelta:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """The way of one batch to the provider."""
+class Line:
+    """The way of one batch to the provider; no session is open while anything is on it."""
 
     context: Context
     now: datetime
@@ -110,12 +110,12 @@ class _Line:
         """A channel never raises; if it does, nobody knows what left."""
         outcome: Outcome
         try:
-            outcome = self._outcome(one)
+            outcome = self.outcome(one)
         except Exception as error:  # noqa: BLE001 - one message must not stop the others
             outcome = Uncertain(type(error).__name__)
         self.answered.put((one, outcome))
 
-    def _outcome(self, one: Claimed) -> Outcome:
+    def outcome(self, one: Claimed) -> Outcome:
         """The one wire attempt, or why it was not begun."""
         elapsed = _since(self.begun)
         if elapsed > LEASE - _CALL:
@@ -262,14 +262,22 @@ def _follow(session: Session, attempt: AttemptRow, outcome: Outcome, now: dateti
             set_state(session, [due.reminder.id], ReminderState.PLANNED, now=now, due_at=at)
         case Rejected(code, scope) if scope != "recipient":
             at = _again_at(due.reminder, now + RESTS[min(attempt.number, len(RESTS)) - 1])
-            set_state(session, [due.reminder.id], ReminderState.PLANNED, now=now, due_at=at,
-                      reason=f"refused:{code}")  # fmt: skip
+            if at + ENOUGH < due.reminder.useless_after_at:
+                set_state(session, [due.reminder.id], ReminderState.PLANNED, now=now, due_at=at,
+                          reason=f"refused:{code}")  # fmt: skip
+            else:
+                _give_up(session, due, f"refused:{code}", now)
         case Rejected(code, _, opted_out):
             if opted_out:
                 add_opt_out(session, attempt.address_index, None, attempt.channel_name, now)
-            set_state(session, [due.reminder.id], ReminderState.UNDELIVERED, now=now)
-            session.refresh(due.reminder)
-            climb_with_carried(session, due, why=f"rejected:{code}", now=now)
+            _give_up(session, due, f"rejected:{code}", now)
+
+
+def _give_up(session: Session, due: Due, why: str, now: datetime) -> None:
+    """This means will not reach the person in time: take the next one."""
+    set_state(session, [due.reminder.id], ReminderState.UNDELIVERED, now=now)
+    session.refresh(due.reminder)
+    climb_with_carried(session, due, why=why, now=now)
 
 
 def _again_at(reminder: ReminderRow, at: datetime) -> datetime:

@@ -5,10 +5,11 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from worker.domain.calendar import in_china
-from worker.domain.delivery import Channel
+from worker.domain.delivery import Channel, Found
 from worker.services.context import Context
 from worker.store.attempts import Seen, known_provider_ids, move_redaction, redactions_due
 from worker.store.receipts import add_orphan, was_seen
+from worker.store.tables import AttemptRow
 
 log = logging.getLogger(__name__)
 
@@ -25,18 +26,24 @@ def redact(context: Context, *, now: datetime) -> Counter[str]:
     with context.db.reading() as session:
         due = list(redactions_due(session, now, _BATCH))
     for attempt in due:
-        channel = _channel(context, attempt.channel_name)
-        if channel is None or attempt.provider_id is None:
-            continue
-        done = channel.redact(attempt.provider_id)
+        done = _forgotten(context, attempt)
         with context.db.transaction() as session:
             move_redaction(session, attempt.id, None if done else now + _AGAIN)
         counts["redacted" if done else "refused"] += 1
     return counts
 
 
-def _channel(context: Context, name: str) -> Channel | None:
-    return next((one for one in context.channels.values() if one.name == name), None)
+def _forgotten(context: Context, attempt: AttemptRow) -> bool:
+    """Ask the provider to forget a text; one that is not configured now is asked again later, and
+    a message without an id is none it could name."""
+    channels = [one for one in context.channels.values() if one.name == attempt.channel_name]
+    if not channels or attempt.provider_id is None:
+        return attempt.provider_id is None
+    try:
+        return channels[0].redact(attempt.provider_id)
+    except Exception:
+        log.exception("attempt.not_redacted", extra={"attempt_id": attempt.id})
+        return False
 
 
 def sweep(context: Context, *, now: datetime) -> Counter[str]:
@@ -57,7 +64,7 @@ def sweep(context: Context, *, now: datetime) -> Counter[str]:
 def _swept(
     context: Context, channel: Channel, since: datetime, until: datetime, now: datetime
 ) -> Counter[str]:
-    found = channel.listed(since, until)
+    found = _listed(channel, since, until)
     if not found.complete:
         log.warning("sweep.incomplete", extra={"channel": channel.name})
         return Counter({"incomplete": 1})
@@ -74,6 +81,15 @@ def _swept(
         extra = {"channel": channel.name, "count": counts["unknown"]}
         log.error("sweep.unknown_messages", extra=extra)
     return counts
+
+
+def _listed(channel: Channel, since: datetime, until: datetime) -> Found:
+    """The provider's list; one that cannot be asked proves nothing, and stops nobody else's."""
+    try:
+        return channel.listed(since, until)
+    except Exception:
+        log.exception("sweep.not_listed", extra={"channel": channel.name})
+        return Found(complete=False)
 
 
 def is_sweep_due(last_run_at: datetime | None, now: datetime) -> bool:

@@ -7,8 +7,9 @@ from sqlmodel import col, delete, func, select
 from worker.domain.delivery import OPEN_ATTEMPTS, AttemptState
 from worker.store.attempts import Seen
 from worker.store.database import Session, insert_new, new_id
-from worker.store.tables import AttemptEventRow, AttemptRow, OptOutRow
+from worker.store.tables import AttemptEventRow, AttemptRow, OptOutRow, ReminderRow
 
+_LEFT_NOTHING = (AttemptState.NOT_SENT, AttemptState.REJECTED)
 _SILENT = (AttemptState.ACCEPTED, AttemptState.SENT, AttemptState.UNCONFIRMED)
 _HEARD = (AttemptState.DELIVERED, AttemptState.UNDELIVERED, AttemptState.FAILED)
 
@@ -70,7 +71,13 @@ def add_orphan(session: Session, source: str, seen: Seen, *, now: datetime) -> N
 
 
 def other_open_attempt(session: Session, attempt: AttemptRow) -> bool:
-    """Whether another attempt of the same reminder may still reach the person."""
+    """Whether another attempt of the same reminder may still reach the person.
+
+    Locks the reminder first: whoever claims it at this moment has either written the attempt that
+    is looked for, or waits.
+    """
+    reminder = select(ReminderRow.id).where(ReminderRow.id == attempt.reminder_id)
+    session.exec(reminder.with_for_update()).one()
     found = select(AttemptRow.id).where(
         AttemptRow.reminder_id == attempt.reminder_id,
         AttemptRow.id != attempt.id,
@@ -85,6 +92,16 @@ def failed_before(session: Session, attempt: AttemptRow) -> bool:
         AttemptRow.reminder_id == attempt.reminder_id,
         AttemptRow.id != attempt.id,
         col(AttemptRow.state).in_((AttemptState.UNDELIVERED, AttemptState.FAILED)),
+    )
+    return session.exec(found).first() is not None
+
+
+def was_tried_again(session: Session, attempt: AttemptRow) -> bool:
+    """Whether a later attempt of the same reminder left, or may have."""
+    found = select(AttemptRow.id).where(
+        AttemptRow.reminder_id == attempt.reminder_id,
+        AttemptRow.number > attempt.number,
+        col(AttemptRow.state).not_in(_LEFT_NOTHING),
     )
     return session.exec(found).first() is not None
 

@@ -112,7 +112,8 @@ def set_state(
     reason: str | None = None,
     due_at: datetime | None = None,
 ) -> None:
-    """Move reminders, and those they carry, to `state`; a closed one stays closed."""
+    """Move reminders, and those they carry, to `state`; a closed or delivered one stays so,
+    whatever comes of another attempt."""
     ids = list(reminder_ids)
     values: dict[str, object] = {"state": state, "updated_at": now}
     if reason is not None:
@@ -125,7 +126,7 @@ def set_state(
         update(ReminderRow)
         .where(
             or_(col(ReminderRow.id).in_(ids), col(ReminderRow.carried_by).in_(ids)),
-            col(ReminderRow.state).not_in(("cancelled", "expired")),
+            col(ReminderRow.state).not_in(("cancelled", "expired", "delivered")),
         )
         .values(**values)
         .execution_options(synchronize_session=False)
