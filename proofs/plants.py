@@ -7,7 +7,6 @@ make; the product's own code is not touched.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from queue import SimpleQueue
 
 from worker.channels.sandbox import Sandbox
 from worker.crashpoints import crash_point
@@ -41,17 +40,11 @@ def send_before_record() -> None:
             crash_point("after_submit")
         return claimed
 
-    def answer(
-        _context: Context,
-        one: Claimed,
-        _now: datetime,
-        _begun: float,
-        answered: "SimpleQueue[tuple[Claimed, Outcome]]",
-    ) -> None:
-        answered.put((one, answers[one.attempt.id]))
+    def answer(_line: sending.Line, one: Claimed) -> Outcome:
+        return answers[one.attempt.id]
 
     replace(Desk, "claim", claim_and_send)
-    replace(sending, "_attempt", answer)
+    replace(sending.Line, "outcome", answer)
 
 
 def resend_if_unsure() -> None:

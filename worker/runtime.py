@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -42,6 +42,15 @@ class Knowledge:
 
 
 @dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What a Twilio callback is checked against; `tokens` are two while one replaces the other."""
+
+    public_url: str
+    account_sid: str
+    tokens: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """Everything a command needs, put together once; `new_keys` says where keys were just made."""
 
@@ -54,6 +63,21 @@ class Runtime:
     def is_test(self) -> bool:
         """Whether nothing that is sent can leave this machine."""
         return is_test(self.settings)
+
+    @property
+    def callbacks(self) -> Callbacks | None:
+        """What status callbacks are checked against, where a provider makes them."""
+        settings = self.settings
+        if settings.sms != "twilio" or not settings.public_url:
+            return None
+        tokens = (settings.twilio_auth_token, settings.twilio_auth_token_old)
+        return Callbacks(settings.public_url, settings.twilio_account_sid,
+                         tuple(token for token in tokens if token))  # fmt: skip
+
+    def interrupt(self) -> None:
+        """Break off what hangs on the wire."""
+        for channel in self.context.channels.values():
+            channel.interrupt()
 
 
 @dataclass(frozen=True, slots=True)

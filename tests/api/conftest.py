@@ -10,11 +10,11 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from tests.services.desk import Desk, Office, Provider, beijing
-from worker.api.app import Callbacks, create_app
+from worker.api.app import create_app
 from worker.api.server import served
 from worker.clock import FixedClock
 from worker.domain.delivery import Accepted
-from worker.runtime import require_knowledge
+from worker.runtime import Callbacks, require_knowledge
 from worker.store.database import Database
 from worker.store.keys import KeyRing
 

@@ -309,6 +309,9 @@ class Provider:
     def listed(self, *_: object) -> Found:
         return _next(self._found)
 
+    def interrupt(self) -> None:
+        """Nothing to break off."""
+
     def close(self) -> None:
         """Nothing to close."""
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import FastAPI, Path, Request
@@ -12,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from worker.channels.twilio_hook import MOST_BYTES, Forged, read_callback
 from worker.clock import Clock
 from worker.domain.delivery import Receipt
+from worker.runtime import Callbacks
 from worker.services.context import Context
 from worker.services.opt_outs import opt_out_by_link
 from worker.services.receipts import take_receipt
@@ -19,15 +19,6 @@ from worker.services.receipts import take_receipt
 log = logging.getLogger(__name__)
 
 Ref = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
-
-
-@dataclass(frozen=True, slots=True)
-class Callbacks:
-    """What a Twilio callback is checked against; `tokens` are two while one replaces the other."""
-
-    public_url: str
-    account_sid: str
-    tokens: tuple[str, ...]
 
 
 def create_app(

@@ -153,6 +153,9 @@ class Sandbox:
             hits = [entry for entry in self._entries.values() if since <= entry.at < until]
         return Found(complete=True, hits=tuple(self._receipt(entry) for entry in hits))
 
+    def interrupt(self) -> None:
+        """Nothing hangs here."""
+
     def close(self) -> None:
         """Close the ledger."""
         os.close(self._file)

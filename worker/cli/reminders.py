@@ -4,14 +4,25 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.output import Centre, Json, opened_to_read, print_json, print_table
+from worker.cli.output import (
+    Centre,
+    Json,
+    Now,
+    clock_at,
+    opened_to_read,
+    print_json,
+    print_table,
+    say,
+)
 from worker.domain.delivery import ReminderState
+from worker.domain.errors import Text
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(no_args_is_help=True, help="Reminders.")
     group.command("list")(list_reminders)
+    group.command("forecast")(forecast)
     app.add_typer(group, name="reminders")
 
 
@@ -32,3 +43,34 @@ def list_reminders(
         columns = ["centre", "reference", "rule", "step", "channel", "due_at", "state", "attempts",
                    "reason"]  # fmt: skip
         print_table(rows, columns)
+
+
+_NO_LIMIT = Text(
+    "没有设置发送速度（QIDA_SMS_PARTS_PER_SECOND），按不限速推算",
+    "no pace is set (QIDA_SMS_PARTS_PER_SECOND): reckoned as if there were no limit",
+)
+
+
+def forecast(
+    centre: Centre = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0, help="SMS parts a second instead of QIDA_SMS_PARTS_PER_SECOND."),
+    ] = None,
+    now: Now = None,
+    as_data: Json = False,
+) -> None:
+    """List the planned SMS that cannot make it at the sender's pace, most urgent first."""
+    from worker.services.forecasting import reminder_forecast
+
+    with opened_to_read() as reading:
+        at_pace = reading.settings.sms_parts_per_second if rate is None else rate
+        rows = reminder_forecast(reading, rate=at_pace, centre_id=centre, now=clock_at(now).now())
+    if not at_pace:
+        say(_NO_LIMIT)
+    if as_data:
+        print_json(rows)
+        return
+    columns = ["centre", "reference", "rule", "step", "due_at", "its_turn_at", "useless_after"]
+    print_table(rows, columns)
+    say(Text(f"{len(rows)} 条来不及发送", f"cannot make it: {len(rows)}"))

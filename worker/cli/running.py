@@ -29,14 +29,38 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("run")(run)
+    app.command("worker")(worker)
+    app.command("serve")(serve)
     app.command("demo")(demo)
     app.command("tick")(tick)
     app.command("jobs")(jobs)
     app.command("migrate")(migrate)
 
 
-def run() -> None:
-    """Run the worker until SIGTERM or Ctrl-C: what is on the wire is finished first."""
+Host = Annotated[str, typer.Option(help="Address to listen on; loopback only.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")]
+
+
+def run(host: Host = "127.0.0.1", port: Port = 8080) -> None:
+    """Run the worker and its HTTP side until SIGTERM or Ctrl-C."""
+    from worker.api.app import create_app
+    from worker.api.server import served
+    from worker.engines.duties import Duties
+    from worker.engines.embedded import run_until
+
+    stop = stop_on_signals()
+    with opened() as runtime:
+        duties = Duties(runtime, keep_going=lambda: not stop.is_set())
+        app = create_app(lambda: duties.context, runtime.clock, runtime.callbacks)
+        with served(app, host, port) as chosen:
+            say(Text(f"期达已启动：http://{host}:{chosen}，按 Ctrl-C 停止",
+                     f"Qida is running at http://{host}:{chosen}, Ctrl-C stops it"))  # fmt: skip
+            run_until(stop, duties.all(), first_run=runtime.clock.now(), hurry=runtime.interrupt)
+    say(Text("已停止", "stopped"))
+
+
+def worker() -> None:
+    """Run the worker alone: duties and sending, nothing listens."""
     from worker.engines.duties import Duties
     from worker.engines.embedded import run_until
 
@@ -44,8 +68,22 @@ def run() -> None:
     with opened() as runtime:
         duties = Duties(runtime, keep_going=lambda: not stop.is_set())
         say(Text("期达已启动，按 Ctrl-C 停止", "Qida is running, Ctrl-C stops it"))
-        run_until(stop, duties.all(), first_run=runtime.clock.now())
-    say(Text("已停止，没有未完成的发送", "stopped; nothing is left half sent"))
+        run_until(stop, duties.all(), first_run=runtime.clock.now(), hurry=runtime.interrupt)
+    say(Text("已停止", "stopped"))
+
+
+def serve(host: Host = "127.0.0.1", port: Port = 8080) -> None:
+    """Serve the HTTP side alone: callbacks and unsubscribing."""
+    from worker.api.app import create_app
+    from worker.api.server import served
+
+    stop = stop_on_signals()
+    with opened() as runtime:
+        app = create_app(lambda: runtime.context, runtime.clock, runtime.callbacks)
+        with served(app, host, port) as chosen:
+            say(Text(f"正在监听 http://{host}:{chosen}", f"listening at http://{host}:{chosen}"))
+            stop.wait()
+    say(Text("已停止", "stopped"))
 
 
 def stop_on_signals() -> Event:

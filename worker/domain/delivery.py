@@ -244,6 +244,9 @@ class Channel(Protocol):
         """Every message the provider took in a span of time, for the daily sweep. Only called
         where `caps.can_list`."""
 
+    def interrupt(self) -> None:
+        """Break off the calls on the wire, from any thread: they end uncertain, not unrecorded."""
+
     def close(self) -> None:
         """Let go of connections and files."""
 

@@ -13,16 +13,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from worker.channels.heartbeat import beat
 from worker.domain.errors import Fault, QidaError
 from worker.runtime import Knowledge, Runtime, folder, know_centres, load_knowledge, refresh
 from worker.services.auditing import audit
+from worker.services.bouncing import take_bounces
 from worker.services.context import Context
 from worker.services.inbox import Seen, take_in
-from worker.services.operations import run_duty
+from worker.services.operations import last_worked_at, run_duty
 from worker.services.recalculating import recalculate
 from worker.services.receipts import poll
 from worker.services.sending import send_due
 from worker.services.settling import rescue, settle_uncertain
+from worker.services.staff import mail_staff
+from worker.services.sweeping import is_sweep_due, redact, sweep
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +43,7 @@ class Duties:
     context: Context = field(init=False)
     _files: Signature = field(init=False)
     _seen: Seen = field(default_factory=dict)
+    _swept_at: datetime | None = None
 
     def __post_init__(self) -> None:
         self.context = self.runtime.context
@@ -54,7 +59,11 @@ class Duties:
             "settle": (_named(settle_uncertain), timedelta(seconds=15)),
             "poll": (_named(poll), timedelta(seconds=30)),
             "send": (self._send, timedelta(seconds=2)),
-            "audit": (_named(audit), timedelta(minutes=3)),
+            "bounces": (self._take_bounces, timedelta(seconds=30)),
+            "audit": (self._audit, timedelta(minutes=3)),
+            "staff": (_named(mail_staff), timedelta(minutes=1)),
+            "redact": (_named(redact), timedelta(minutes=5)),
+            "sweep": (self._sweep, timedelta(minutes=30)),
         }
         return {name: (self._bound(name, duty), every) for name, (duty, every) in duties.items()}
 
@@ -70,6 +79,25 @@ class Duties:
 
     def _send(self, context: Context, now: datetime) -> Mapping[str, int]:
         return send_due(context, now=now, keep_going=self.keep_going)
+
+    def _take_bounces(self, context: Context, now: datetime) -> Mapping[str, int]:
+        return take_bounces(context, self.runtime.settings.bounces, now=now)
+
+    def _sweep(self, context: Context, now: datetime) -> Mapping[str, int]:
+        if not is_sweep_due(self._swept_at or last_worked_at(context, "sweep"), now):
+            return {}
+        counts = sweep(context, now=now)
+        if not counts["incomplete"]:
+            self._swept_at = now
+        return counts
+
+    def _audit(self, context: Context, now: datetime) -> Mapping[str, int]:
+        """The reverse audit; whoever waits for our sign of life hears it only after a clean one."""
+        counts = audit(context, now=now)
+        url = self.runtime.settings.heartbeat_url
+        if url and not beat(url):
+            log.warning("heartbeat.not_heard")
+        return counts
 
     def _take_in(self, context: Context, now: datetime) -> Mapping[str, int]:
         under = hashlib.sha256(repr(sorted(self._files)).encode()).hexdigest()

@@ -7,13 +7,17 @@ dropped (`misfire_grace_time=None`; the default loses a tick that is a second la
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from threading import Event
+from threading import Event, Timer
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from worker.domain.calendar import CHINA
 
 log = logging.getLogger(__name__)
+
+GRACE = timedelta(seconds=20)
+"""How long calls on the wire may take after a stop: supervisors kill after 30 s (Kubernetes,
+`terminationGracePeriodSeconds`), and what broke off has still to be written down."""
 
 _DEFAULTS = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
 
@@ -23,8 +27,12 @@ def run_until(
     duties: Mapping[str, tuple[Callable[[], object], timedelta]],
     *,
     first_run: datetime,
+    hurry: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run each duty at its interval counted from `first_run`, until `stop`; finish what runs."""
+    """Run each duty at its interval counted from `first_run`, until `stop`; finish what runs.
+
+    Where that takes longer than `GRACE`, `hurry` is called to break off what hangs.
+    """
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # "maximum instances" each second
     scheduler = BackgroundScheduler(timezone=CHINA, job_defaults=_DEFAULTS)
     for name, (duty, every) in duties.items():
@@ -35,5 +43,9 @@ def run_until(
     try:
         stop.wait()
     finally:
+        impatience = Timer(GRACE.total_seconds(), hurry)
+        impatience.daemon = True
+        impatience.start()
         scheduler.shutdown(wait=True)
+        impatience.cancel()
         log.info("engine.stopped")

@@ -25,14 +25,23 @@ from worker.store.cases import (
     voided_events,
 )
 from worker.store.database import Session, new_id
-from worker.store.job_runs import fold_idle_run, list_runs
+from worker.store.job_runs import fold_idle_run, last_work, list_runs
 from worker.store.reminders import count_planned, list_reminders
 from worker.store.tables import AttemptEventRow, AttemptRow, JobRunRow, ReminderRow
 
 log = logging.getLogger(__name__)
 
-DUTIES = ("reload", "inbox", "recalculate", "rescue", "settle", "poll", "send", "audit")
+DUTIES = (
+    "reload", "inbox", "recalculate", "rescue", "settle", "poll", "send", "bounces", "audit",
+    "staff", "redact", "sweep",
+)  # fmt: skip
 """The duties of a worker by name, as job runs record them."""
+
+
+def last_worked_at(context: Context, duty: str) -> datetime | None:
+    """When a duty last did something, by whichever process."""
+    with context.db.reading() as session:
+        return last_work(session, duty)
 
 
 def run_duty(

@@ -187,6 +187,19 @@ def move_redaction(session: Session, attempt_id: str, at: datetime | None) -> No
     )
 
 
+def usual_parts(session: Session) -> float | None:
+    """How many parts the latest SMS had on average; None before the first."""
+    last = (
+        select(AttemptRow.parts)
+        .where(AttemptRow.kind == "sms")
+        .order_by(col(AttemptRow.id).desc())
+        .limit(500)
+        .subquery()
+    )
+    parts = session.exec(select(func.avg(last.c.parts))).one()
+    return None if parts is None else float(parts)
+
+
 def sent_since(
     session: Session, addresses: Iterable[str], since: datetime
 ) -> dict[str, list[Sent]]:

@@ -25,6 +25,16 @@ def fold_idle_run(session: Session, duty: str, at: datetime) -> bool:
     return True
 
 
+def last_work(session: Session, duty: str) -> datetime | None:
+    """When a duty last did something without failing."""
+    return session.exec(
+        select(JobRunRow.started_at)
+        .where(JobRunRow.duty == duty, JobRunRow.state == "ok", JobRunRow.counts != "{}")
+        .order_by(col(JobRunRow.id).desc())
+        .limit(1)
+    ).first()
+
+
 def list_runs(session: Session, duty: str | None = None, limit: int = 100) -> Sequence[JobRunRow]:
     """The latest runs, newest first."""
     found = select(JobRunRow).order_by(col(JobRunRow.id).desc()).limit(limit)
