@@ -53,7 +53,8 @@ class Talk:
         self, method: str, target: str, form: Mapping[str, str] | None = None, **headers: str
     ) -> Said:
         """One request on a connection of its own."""
-        given = {"Authorization": AUTHORIZATION} | headers
+        kind = {} if form is None else {"Content-Type": "application/x-www-form-urlencoded"}
+        given = {"Authorization": AUTHORIZATION} | kind | headers
         with closing(http.client.HTTPConnection(self.place, timeout=20)) as connection:
             connection.request(method, target, None if form is None else urlencode(form), given)
             answer = connection.getresponse()

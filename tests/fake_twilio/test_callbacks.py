@@ -70,6 +70,16 @@ def test_a_failure_is_told_with_its_code_and_a_service_with_its_sid(fake: Talk, 
     assert ear.heard[-1].form["MessagingServiceSid"] == SERVICE
 
 
+def test_a_code_is_told_with_failures_only(fake: Talk, ear: Ear) -> None:
+    sid = fake.created(StatusCallback=ear.url)
+
+    fake.control("POST", f"/messages/{sid}", {"status": "undelivered", "error_code": 30003})
+    fake.control("POST", f"/messages/{sid}", {"status": "delivered"})
+
+    assert ["ErrorCode" in heard.form for heard in ear.heard] == [True, False]
+    assert fake.fetch(sid)["error_code"] == 30003
+
+
 def test_a_callback_bears_twilios_signature(fake: Talk, ear: Ear) -> None:
     fake.created(StatusCallback=f"{ear.url}?a=1&b=%20#rc=0&rp=all")
 

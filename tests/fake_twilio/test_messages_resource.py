@@ -101,7 +101,7 @@ def test_what_twilio_refuses_is_refused_and_not_kept(
     assert said.status == 400
     assert said.data["code"] == code
     assert said.data["status"] == 400
-    assert said.data["more_info"].endswith(str(code))
+    assert said.data["more_info"] == f"https://www.twilio.com/docs/errors/{code}"
     assert "Twilio-Request-Id" in said.headers
     assert fake.ledger() == []
 

@@ -56,6 +56,17 @@ def test_numbers_nobody_has_meet_their_fates(
     assert (message["error_message"] is None) == (code is None)
 
 
+def test_a_code_comes_with_the_end_and_not_before(fake: Talk) -> None:
+    sid = fake.created(To="+8610000000002")
+
+    codes = []
+    for _ in range(3):
+        fake.later(1)
+        codes.append(fake.fetch(sid)["error_code"])
+
+    assert codes == [None, None, 30003]
+
+
 def test_mobile_numbers_that_look_real_meet_them_too(fake: Talk) -> None:
     sids = [fake.created(To=f"+86138000000{ending}") for ending in ("02", "12")]
 

@@ -111,7 +111,13 @@ def test_an_http_1_0_client_is_answered_and_left(fake: Talk) -> None:
 
 @pytest.mark.parametrize(
     "noise",
-    [b"hello\r\n\r\n", b"\x16\x03\x01\x02\x00\r\n\r\n", b"x" * 70_000, b"GET / HTTP/1.1\r\n\r\n"],
+    [
+        b"hello\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
+        b"x" * 70_000,
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        b"GET / HTTP/1.1\r\n\r\n",
+    ],
 )
 def test_noise_is_answered_with_400_and_left(fake: Talk, noise: bytes) -> None:
     with fake.raw() as connection:
