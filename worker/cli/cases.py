@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_cases)
     group.command("show")(show)
     group.command("event")(event)
+    group.command("opt-out")(opt_out)
     app.add_typer(group, name="cases")
 
 
@@ -118,3 +119,25 @@ def event(
         else:
             report = record_event(runtime.context, case_id, name, instant(at), now=at_now)
             typer.echo(f"{report.events} recorded, {report.planned} reminders planned")
+
+
+def opt_out(
+    reference: Annotated[str, typer.Argument(metavar="REF")],
+    channel: Annotated[Literal["sms", "email"], typer.Option(help="What is refused.")] = "sms",
+    undo: Annotated[bool, typer.Option("--undo", help="They may write again after all.")] = False,
+    centre: Centre = None,
+    now: Now = None,
+) -> None:
+    """Record that the citizen refuses messages of this centre; the case goes on by other means."""
+    from worker.services.operations import find_case
+    from worker.services.opt_outs import opt_out_at_counter
+
+    with opened(now) as runtime:
+        case_id = find_case(runtime.context, reference, centre_id=centre)
+        opt_out_at_counter(
+            runtime.context, case_id, channel, undo=undo, actor="cli", now=runtime.clock.now()
+        )
+    if undo:
+        say(Text("已恢复，可以再发送", "taken back: messages may be sent again"))
+    else:
+        say(Text("已记录拒收，改用其他方式联系", "recorded: other means are used from now on"))
