@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,18 +16,26 @@ DROP = "drop"
 """Cut the connection instead of answering."""
 SILENT = "silent"
 """Keep the connection and never answer."""
+SLOW = "slow"
+"""Answer as usual after a third of a second, in one go."""
+DRIPPING = "dripping"
+"""Answer as usual, line after line for a third of a second."""
+_A_THIRD_S, _DRIPS = 0.33, 33
 
 
 class MailServer(Controller):
     """Answers each step of SMTP with `faults[step]`, else as a relay that takes everything.
 
-    Steps: MAIL, RCPT, RSET, DATA (the command), CONTENT (its dot).
+    Steps: MAIL, RCPT, RSET, DATA (the command), CONTENT (its dot). `together` holds connections
+    at DATA until so many are there.
     """
 
     def __init__(self, *, inside_tls: ssl.SSLContext | None = None, **options: Any) -> None:
         self.faults: dict[str, str] = {}
         self.mails: list[Envelope] = []
         self.asked: Counter[str] = Counter()
+        self.is_silent = threading.Event()
+        self.together: asyncio.Barrier | None = None
         self._socket = socket.create_server(("127.0.0.1", 0))
         port = self._socket.getsockname()[1]
         options = {"enable_SMTPUTF8": False, "ssl_context": inside_tls, **options}
@@ -53,8 +62,20 @@ class MailServer(Controller):
         if fault == DROP and isinstance(server.transport, asyncio.Transport):
             server.transport.abort()
         if fault == SILENT:
+            self.is_silent.set()
             await asyncio.Event().wait()
-        return fault
+        if fault == SLOW:
+            await asyncio.sleep(_A_THIRD_S)
+        if fault == DRIPPING:
+            await self._drip(server, "354" if step == "DATA" else "250")
+        if step == "DATA" and self.together:
+            await self.together.wait()
+        return None if fault in (SLOW, DRIPPING) else fault
+
+    async def _drip(self, server: SMTP, code: str) -> None:
+        for _ in range(_DRIPS):
+            await server.push(f"{code}-wait")
+            await asyncio.sleep(_A_THIRD_S / _DRIPS)
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, _: Session, envelope: Envelope, address: str, options: list[str]
@@ -73,6 +94,9 @@ class MailServer(Controller):
 
     async def handle_RSET(self, server: SMTP, *_: Any) -> str:  # noqa: N802 - aiosmtpd's name
         return await self.answer(server, "RSET") or "250 2.0.0 Ok"
+
+    async def handle_QUIT(self, server: SMTP, *_: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        return await self.answer(server, "QUIT") or "221 2.0.0 Bye"
 
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, _: Session, envelope: Envelope

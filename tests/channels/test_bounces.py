@@ -190,9 +190,18 @@ def test_no_receipt_holds_an_address_or_the_servers_words() -> None:
         assert "unknown" not in repr(receipt)
 
 
+@pytest.mark.parametrize("subject", [f"unsubscribe {REF}", f"Unsubscribe\n {REF.upper()}"])
+def test_a_mail_to_unsubscribe_is_a_refusal(subject: str) -> None:
+    raw = f"From: zhangsan@example.com\nSubject: {subject}\n\n".encode()
+
+    assert read_bounce(raw) == [Receipt("", "unsubscribed", None, ref=REF, opted_out=True)]
+
+
 ORDINARY = {
     "nothing": b"",
     "a letter": b"From: a@example.com\nSubject: hello\n\nhello\n",
+    "a wish without a ref": b"Subject: unsubscribe\n\n",
+    "an answer to a refusal": f"Subject: Re: unsubscribe {REF}\n\n".encode(),
     "an absence": b"Auto-Submitted: auto-replied\nSubject: away\n\nback on Monday\n",
     "a forwarded report": b'Content-Type: multipart/mixed; boundary="x"\n\n--x\n'
     b"Content-Type: message/rfc822\n\n" + a_report() + b"\n--x--\n",

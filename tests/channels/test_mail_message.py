@@ -255,6 +255,13 @@ def test_every_character_at_which_python_breaks_lines_is_refused() -> None:
     assert len(breaking) == 10
 
 
+def test_a_header_that_would_not_come_back_as_it_was_is_refused() -> None:
+    with pytest.raises(Unsendable) as refused:
+        built(a_request(language=" en"))
+
+    assert refused.value.scope == "config"
+
+
 @given(st.sampled_from(FIELDS), st.text(max_size=60))
 def test_whatever_a_value_holds_the_headers_are_those_meant_or_none(field: str, value: str) -> None:
     ref = value if field == "ref" else REF

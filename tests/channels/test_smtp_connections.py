@@ -1,5 +1,6 @@
 """Connections to the relay: kept, noticed when dead, encrypted, and never in the clear."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from tests.channels.mailserver import DROP, MailServer, only, serving
+from tests.channels.mailserver import DRIPPING, DROP, SILENT, SLOW, MailServer, only, serving
 from worker.channels.smtp_email import SmtpEmail, SmtpRelay
-from worker.domain.delivery import Accepted, NotSent, Outcome, SendRequest
+from worker.domain.delivery import Accepted, NotSent, Outcome, SendRequest, Uncertain
 from worker.domain.errors import Misconfigured
 
 NOW = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
@@ -108,29 +109,101 @@ def test_a_connection_cut_while_idle_costs_no_message(
     assert server.asked["MAIL"] == 2
 
 
+def send_at_once(server: MailServer, channel: SmtpEmail, count: int) -> list[Outcome]:
+    """So many messages on so many connections: each waits for the others."""
+    server.together = asyncio.Barrier(count)
+    with ThreadPoolExecutor(count) as pool:
+        outcomes = list(pool.map(lambda number: send(channel, number), range(count)))
+    server.together = None
+    return outcomes
+
+
+def test_messages_at_once_each_have_a_connection_and_no_more(
+    server: MailServer, channel: SmtpEmail
+) -> None:
+    outcomes = [send_at_once(server, channel, 4) for _ in range(3)]
+
+    assert all(isinstance(outcome, Accepted) for batch in outcomes for outcome in batch)
+    assert len(server.mails) == 12
+    assert server.asked["connection"] == 4
+
+
 def test_one_dead_connection_condemns_those_kept_longer(
     server: MailServer, channel: SmtpEmail
 ) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: send(channel, number), range(40)))
-    opened = server.asked["connection"]
+    send_at_once(server, channel, 4)
     server.faults["RSET"] = DROP
 
-    asked = server.asked["RSET"]
+    outcome = send(channel)
+    channel.close()
+
+    assert isinstance(outcome, Accepted)
+    assert server.asked["RSET"] == 1
+    assert server.asked["connection"] == 5
+    assert server.asked["QUIT"] == 1
+
+
+def test_a_connection_with_an_answer_too_many_is_not_used_again(
+    server: MailServer, channel: SmtpEmail
+) -> None:
+    server.faults["CONTENT"] = "354 what"
+    assert isinstance(send(channel), Uncertain)
+    server.faults.clear()
+
     outcome = send(channel)
 
     assert isinstance(outcome, Accepted)
-    assert server.asked["RSET"] == asked + 1
-    assert server.asked["connection"] == opened + 1
+    assert server.asked["connection"] == 2
 
 
-def test_threads_each_have_a_connection_and_no_more(server: MailServer, channel: SmtpEmail) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        outcomes = list(pool.map(lambda number: send(channel, number), range(80)))
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA", "CONTENT"])
+def test_a_relay_may_take_longer_to_answer_than_to_connect(server: MailServer, step: str) -> None:
+    server.faults[step] = SLOW
+    relay = SmtpRelay(f"smtp://127.0.0.1:{server.port}", SENDER)
+    channel = SmtpEmail(relay, connect_s=0.1, read_s=30)
 
-    assert all(isinstance(outcome, Accepted) for outcome in outcomes)
-    assert len(server.mails) == 80
-    assert 1 <= server.asked["connection"] <= 4
+    outcome = send(channel)
+
+    channel.close()
+    assert isinstance(outcome, Accepted)
+
+
+def test_no_content_leaves_once_the_time_is_over(server: MailServer) -> None:
+    server.faults["DATA"] = DRIPPING
+    relay = SmtpRelay(f"smtp://127.0.0.1:{server.port}", SENDER)
+    channel = SmtpEmail(relay, connect_s=0.1, read_s=0.1)
+
+    outcome = send(channel)
+
+    assert isinstance(outcome, NotSent)
+    assert server.mails == []
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"), [("MAIL", NotSent), ("DATA", NotSent), ("CONTENT", Uncertain)]
+)
+def test_what_hangs_on_the_wire_can_be_broken_off(
+    server: MailServer, channel: SmtpEmail, step: str, kind: type
+) -> None:
+    server.faults[step] = SILENT
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send, channel)
+        assert server.is_silent.wait(30)
+
+        channel.interrupt()
+        outcome = sending.result(timeout=30)
+
+    assert isinstance(outcome, kind)
+    assert "Disconnected" in repr(outcome)
+
+
+def test_breaking_off_spares_what_is_kept(server: MailServer, channel: SmtpEmail) -> None:
+    send(channel)
+
+    channel.interrupt()
+
+    assert isinstance(send(channel), Accepted)
+    assert server.asked["connection"] == 1
 
 
 def test_a_closed_channel_has_said_goodbye(server: MailServer, channel: SmtpEmail) -> None:

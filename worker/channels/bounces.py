@@ -1,4 +1,4 @@
-"""Delivery reports (RFC 3464) as receipts, and the Maildir in which they arrive.
+"""Delivery reports (RFC 3464) and refusals by mail as receipts, and the Maildir they arrive in.
 
 A report is mail from anyone: it is read for one ref, one action and one status, and whatever else
 it holds is neither kept nor believed.
@@ -30,6 +30,7 @@ _RETURN_PATH = re.compile(r"\bbounce\+([A-Za-z0-9._-]+)@", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"^\s*<?([A-Za-z0-9._-]+)@", re.ASCII)
 _REF = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+_UNSUBSCRIBE = re.compile(r"unsubscribe ([0-9a-f]{32})", re.IGNORECASE)
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 # Reports on SMTPUTF8 mail (RFC 6533). The parser knows only the older type as a list of fields.
 _GLOBAL = re.compile(rb"message/global-(delivery-status|headers)", re.IGNORECASE)
@@ -39,11 +40,14 @@ _FULL = "5.2.2"  # permanent by its number; people empty their mailboxes all the
 
 
 def read_bounce(raw: bytes) -> list[Receipt]:
-    """What a delivery report says, a receipt for each recipient block; [] for any other mail.
+    """What a delivery report says, a receipt for each recipient block; [] for ordinary mail.
 
     `ref` is the attempt's, from ENVID or the return path; failing both it is empty and `raw` is
     `message-id:LOCAL`, the left side of the Message-ID, which names the reminder. That one can be
-    guessed, so a report which has no more to show never says `delivered`. Never raises.
+    guessed, so a report which has no more to show never says `delivered`.
+
+    A mail with the subject that List-Unsubscribe offers, `unsubscribe REF`, is a receipt with
+    `opted_out`: the person refused messages. Never raises.
     """
     if len(raw) > MAX_BYTES:
         return []
@@ -110,6 +114,7 @@ def _parsed(raw: bytes) -> Message:
 
 def _receipts(message: Message) -> Iterator[Receipt]:
     if message.get_content_type() != "multipart/report":
+        yield from _refusals(message)
         return
     blocks = _blocks(message)
     if not blocks:
@@ -119,6 +124,13 @@ def _receipts(message: Message) -> Iterator[Receipt]:
     for block in blocks[1:]:
         if ref or message_id:
             yield _receipt(block, ref, message_id)
+
+
+def _refusals(message: Message) -> Iterator[Receipt]:
+    """The other way to unsubscribe: by mail, to the sender's address (RFC 2369, 3.2)."""
+    found = _UNSUBSCRIBE.fullmatch(_field(message, "Subject"))
+    if found:
+        yield Receipt("", "unsubscribed", None, ref=found[1].lower(), opted_out=True)
 
 
 def _blocks(message: Message) -> list[Message]:

@@ -31,13 +31,42 @@ class Server:
     password: str = field(repr=False)
 
 
-class Conversation(smtplib.SMTP):
-    """An SMTP connection whose replies are all due by one instant, however many they are."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long connecting may take, and the instant (monotonic) by which all must be answered."""
 
-    def __init__(self, server: Server, ends: float, connect_s: float, **tls: Any) -> None:  # noqa: ANN401 - smtplib's own
-        self.ends = ends
+    connect_s: float
+    ends: float
+
+
+class Conversation(smtplib.SMTP):
+    """An SMTP connection whose replies are all due by one instant, however many they are.
+
+    It is among `busy` until it is closed or kept, so that it can be broken off at any time.
+    """
+
+    def __init__(self, server: Server, pace: Pace, busy: set["Conversation"], **tls: Any) -> None:  # noqa: ANN401 - smtplib's own
+        self.ends = pace.ends
         self.messages = 0
-        super().__init__(server.host, server.port, _own_name(), timeout=connect_s, **tls)
+        self._busy = busy
+        busy.add(self)
+        try:
+            super().__init__(server.host, server.port, _own_name(), timeout=pace.connect_s, **tls)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close without a goodbye."""
+        self._busy.discard(self)
+        super().close()
+
+    def break_off(self) -> None:
+        """End whatever waits on it, from another thread: that ends with an error."""
+        sock = self.sock
+        if sock is not None:
+            with suppress(OSError):  # it ended by itself meanwhile
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # TLS asks no farewell
 
     def getreply(self) -> tuple[int, bytes]:
         """The next reply, or SMTPServerDisconnected."""
@@ -51,13 +80,13 @@ class _TlsConversation(Conversation, smtplib.SMTP_SSL):
 
 
 def open_conversation(
-    server: Server, tls: ssl.SSLContext, connect_s: float, ends: float
+    server: Server, tls: ssl.SSLContext, pace: Pace, busy: set[Conversation]
 ) -> Conversation:
-    """Connect, encrypt and log in before `ends`. Raises whatever goes wrong."""
+    """Connect, encrypt and log in. Raises whatever goes wrong."""
     if server.scheme == "smtps":
-        opened: Conversation = _TlsConversation(server, ends, connect_s, context=tls)
+        opened: Conversation = _TlsConversation(server, pace, busy, context=tls)
     else:
-        opened = Conversation(server, ends, connect_s)
+        opened = Conversation(server, pace, busy)
     try:
         if server.scheme == "smtp+starttls":
             opened.starttls(context=tls)  # raises where it is not offered: never in the clear

@@ -16,6 +16,7 @@ from typing import Literal
 from worker.channels import mail_message
 from worker.channels.smtp_conversation import (
     Conversation,
+    Pace,
     answers,
     open_conversation,
     part,
@@ -103,6 +104,7 @@ class SmtpEmail:
         self._tls = tls or ssl.create_default_context()
         self._lock = threading.Lock()
         self._kept: list[Conversation] = []
+        self._busy: set[Conversation] = set()
 
     def prepare(self, request: SendRequest) -> Prepared:
         """Check the address, and every header for line breaks. Raises Unsendable."""
@@ -142,11 +144,14 @@ class SmtpEmail:
         """A relay has no list."""
         return Found(complete=False)
 
+    def interrupt(self) -> None:
+        """Break off what is on the wire: a message whose content had left ends uncertain."""
+        for conversation in tuple(self._busy):
+            conversation.break_off()
+
     def close(self) -> None:
         """Say goodbye on every kept connection."""
-        with self._lock:
-            kept, self._kept = self._kept, []
-        for conversation in kept:
+        for conversation in self._give_up_kept():
             part(conversation)
 
     def _letter(self, request: SendRequest, ref: str, now: datetime) -> _Letter:
@@ -166,11 +171,19 @@ class SmtpEmail:
         with self._lock:
             kept = self._kept.pop() if self._kept else None
         if kept is not None:
+            self._busy.add(kept)
             if answers(kept, within_s=self._connect_s):
                 kept.ends = ends
                 return kept
-            self.close()
-        return open_conversation(self._server, self._tls, self._connect_s, ends)
+            for older in self._give_up_kept():
+                older.close()  # a goodbye might wait for an answer
+        pace = Pace(self._connect_s, ends)
+        return open_conversation(self._server, self._tls, pace, self._busy)
+
+    def _give_up_kept(self) -> list[Conversation]:
+        with self._lock:
+            kept, self._kept = self._kept, []
+        return kept
 
     def _keep(self, conversation: Conversation, outcome: Outcome) -> None:
         """Keep it for the next message, unless it is worn, cut or out of step."""
@@ -181,6 +194,7 @@ class SmtpEmail:
             part(conversation)
         else:
             with self._lock:
+                self._busy.discard(conversation)
                 self._kept.append(conversation)
 
 
