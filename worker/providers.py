@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from worker.channels.sandbox import Sandbox
 from worker.domain.delivery import Channel, ChannelKind
 from worker.domain.errors import Fault, Misconfigured, Text
+from worker.domain.hosts import is_loopback
 from worker.settings import PREFIX, Settings
 
 
@@ -37,8 +38,6 @@ def is_test(settings: Settings) -> bool:
 
 
 def _is_local(url: str) -> bool:
-    from worker.channels.twilio_http import is_loopback
-
     return is_loopback(urlsplit(url).hostname)
 
 

@@ -47,6 +47,11 @@ BREACHES = [
     ("Only rosters read sheets, numbers and addresses", "rulebook", "import phonenumbers"),
     ("Only rosters read sheets, numbers and addresses", "rulebook", "import email_validator"),
     ("Only channels send mail", "services", "import smtplib"),
+    ("Only channels send mail", "services", "import icalendar"),
+    ("Only the Twilio channel knows Twilio", "services", "import twilio"),
+    ("Only the edge serves HTTP", "engines", "import fastapi"),
+    ("Only the edge serves HTTP", "cli", "import uvicorn"),
+    ("Only the runtime opens channels", "services", "import worker.channels.sandbox"),
 ]
 
 

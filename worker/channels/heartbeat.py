@@ -4,8 +4,8 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
-from worker.channels.twilio_http import is_loopback
 from worker.domain.errors import Misconfigured
+from worker.domain.hosts import is_loopback
 
 _SECONDS = 10
 

@@ -4,7 +4,6 @@ Nothing is sent here. Every value that goes into a header is refused if it could
 header, and the finished bytes are read back: they must hold the headers that were meant, no more.
 """
 
-import ipaddress
 import re
 import unicodedata
 from base64 import b64encode
@@ -18,6 +17,7 @@ from email.utils import format_datetime, parseaddr
 from urllib.parse import quote, urlsplit
 
 from worker.domain.delivery import CalendarEntry, SendRequest, Unsendable
+from worker.domain.hosts import is_loopback
 
 _ATOM = r'[^\s\x00-\x20\x7f()<>\[\]:;@\\,."]+'
 _LABEL = r"[^\W_](?:[^\W_]|-(?=[^\W_]|-)){0,62}"
@@ -110,14 +110,6 @@ def split_address(address: str) -> tuple[str, str]:
 def sender_address(mail_from: str) -> str:
     """The bare address of `Name <address>`. Raises Unsendable."""
     return _sender(mail_from).addr_spec
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether a host can only be this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _sender(mail_from: str) -> Address:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from worker.channels.mail_message import is_loopback
 from worker.clock import monotonic
 from worker.domain.errors import Misconfigured
+from worker.domain.hosts import is_loopback
 
 _PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _QUIT_S = 1.0  # a goodbye nobody depends on

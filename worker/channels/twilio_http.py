@@ -6,7 +6,6 @@ refusal, waits for ever, looks for proxies, logs telephone numbers and keeps the
 """
 
 import io
-import ipaddress
 import select
 import socket
 import ssl
@@ -22,6 +21,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 from worker.clock import monotonic
 from worker.domain.errors import Misconfigured
+from worker.domain.hosts import is_loopback
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -242,11 +242,3 @@ def require_origin(base_url: str) -> SplitResult:
             "QIDA_TWILIO_BASE_URL must be https://host[:port]; http is for loopback only",
         )
     return parts
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether a host name or address is this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False

@@ -19,7 +19,7 @@ from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
 from worker.channels.twilio_codes import meaning_of, receipt
-from worker.channels.twilio_http import Exchange, OneAttemptHttp, is_loopback
+from worker.channels.twilio_http import Exchange, OneAttemptHttp
 from worker.domain.contacts import is_sandbox_number
 from worker.domain.delivery import (
     Accepted,
@@ -36,6 +36,7 @@ from worker.domain.delivery import (
     Unsendable,
 )
 from worker.domain.errors import Fault, Misconfigured, Text
+from worker.domain.hosts import is_loopback
 from worker.domain.sms import ROUTE_UNITS, count_parts
 
 MOST_CHARACTERS = 1600
