@@ -155,6 +155,17 @@ def test_the_errors_of_a_file_lie_beside_it_and_the_good_rows_are_in(office: Off
     assert rows[2].startswith("A-2,")
 
 
+def test_the_log_says_where_errors_are_listed(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    lying(office.roster(BAD, REPORTED, BAD, name="var/inbox/cases.csv"))
+
+    tick(office)
+
+    [told] = [vars(one) for one in caplog.records if one.msg == "errors.listed"]
+    assert (told["place"], told["count"]) == ("var/done", 2)
+
+
 def test_the_list_of_errors_may_be_mended_and_put_back(office: Office) -> None:
     lying(office.roster(BAD, GOOD, name="var/inbox/cases.csv"))
     tick(office)
@@ -165,7 +176,7 @@ def test_the_list_of_errors_may_be_mended_and_put_back(office: Office) -> None:
     lying(mended)
     counts = tick(office)
 
-    assert counts == {"files": 1, "new": 1, "events": 1, "planned": 5}
+    assert counts == {"files": 1, "new": 1, "unchanged": 1, "events": 1, "planned": 5}
     assert [case["reference"] for case in office.cases()] == ["A-2", "B-1"]
 
 

@@ -196,6 +196,7 @@ def test_a_file_that_may_not_be_read_waits_until_it_may_and_stops_no_other(
     assert (blind["new"], blind["error"], still_blind) == (1, 1, {})
     [told] = [vars(one) for one in caplog.records if one.msg == "file.failed"]
     assert told["reason"] == "Permission denied"
+    assert "check the rights" in told["mend"]
     assert seeing["new"] == 1
 
 

@@ -174,7 +174,14 @@ def _is_for_later(error: Exception) -> bool:
 def _say_failed(path: Path, error: Exception) -> None:
     """Without the error's whole text: that may repeat the file's name."""
     reason = getattr(error, "strerror", None) or type(error).__name__
-    log.error("file.failed", extra={"place": discreet_name(path.name), "reason": reason})
+    said = {"place": discreet_name(path.name), "reason": reason, "mend": str(_TRIED_AGAIN)}
+    log.error("file.failed", extra=said)
+
+
+_TRIED_AGAIN = Text(
+    "请检查文件和 var/ 的权限；文件改动后或重新启动后会再试",
+    "check the rights to the file and to var/; it is tried again once changed, or after a restart",
+)
 
 
 def _read_in_place(this: _Pass, path: Path) -> None:
@@ -268,8 +275,8 @@ def _enrol(this: _Pass, path: Path) -> Enrolment:
     except QidaError as error:
         report = Enrolment(faults=[Fault(path.name, error.text, _MEND)])
     counts = Counter(
-        files=1, new=report.new, changed=report.changed, events=report.events,
-        planned=report.planned, bad_rows=report.bad,
+        files=1, new=report.new, unchanged=report.unchanged, changed=report.changed,
+        events=report.events, planned=report.planned, bad_rows=report.bad,
     )  # fmt: skip
     log.info("file.enrolled", extra={"place": discreet_name(path.name), "counts": dict(+counts)})
     this.counts.update(counts)
@@ -289,8 +296,13 @@ def _list_errors(path: Path, report: Enrolment, beside: Path) -> None:
     if not report.faults:
         return
     text.write_text(_listed(report), "utf-8")
+    place, mend = f"var/{beside.parent.name}", str(_SEE_LIST)
+    log.warning("errors.listed", extra={"place": place, "count": report.bad, "mend": mend})
     if any(by_row(report.faults)) and path.suffix.lower() not in _YAML:
         _list_rows(path, report, table)
+
+
+_SEE_LIST = Text("请看那里的 *.errors.txt", "see *.errors.txt there")
 
 
 def _listed(report: Enrolment) -> str:
