@@ -185,7 +185,7 @@ def test_the_entry_is_a_whole_day_with_an_alarm_the_day_before() -> None:
     assert event.decoded("DTSTAMP") == NOW
     assert event["SUMMARY"] == "社保卡书面挂失"
     assert event["DESCRIPTION"] == "请到卡中心\n带身份证原件"
-    assert alarm.decoded("TRIGGER") == timedelta(days=-1)
+    assert alarm.decoded("TRIGGER") == timedelta(hours=-15)
 
 
 def test_an_entry_cannot_break_out_of_its_lines() -> None:

@@ -175,7 +175,7 @@ def calendar_file(entry: CalendarEntry, *, now: datetime) -> bytes:
     alarm = Alarm()
     alarm.add("action", "DISPLAY")
     alarm.add("description", entry.summary)
-    alarm.add("trigger", timedelta(days=-1))
+    alarm.add("trigger", timedelta(hours=-15))  # 09:00 of the day before
     event.add_component(alarm)
     calendar = Calendar()
     calendar.add("prodid", "-//Qida//Qida//ZH")

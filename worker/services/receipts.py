@@ -50,6 +50,9 @@ _RECEIPT_NEEDED = timedelta(hours=4)  # before `act_by`: time for another means,
 _TRY_AGAIN = timedelta(hours=2)  # DESIGN §5.7: what may pass is tried once more
 _REDACT_AFTER = timedelta(minutes=5)  # a provider may still be finishing its own record
 _ENOUGH_TO_JUDGE = 500  # messages of one sender; under half of them heard of is no receipts at all
+_WORDS = ("delayed", "unsubscribed", "missing")
+"""Words that move nothing and still are no news: of mail servers, of people, of a poll."""
+
 MISSING = "missing"
 """The provider's word for a message it does not know any more."""
 
@@ -98,7 +101,7 @@ def _attempt_of(
 
 def _note_unknown(attempt: AttemptRow, receipt: Receipt) -> None:
     """A word we have no state for. The log does not repeat it: a bounce is mail from anyone."""
-    if receipt.state is None and receipt.status != MISSING:
+    if receipt.state is None and receipt.status not in _WORDS:
         log.warning("receipt.unknown_status", extra={"attempt_id": attempt.id})
 
 
@@ -201,7 +204,9 @@ def _applied(
     if not move_attempt(session, attempt.id, current, values):
         return str(current)
     if receipt.opted_out:
-        add_opt_out(session, attempt.address_index, None, attempt.channel_name, now)
+        # What a provider refuses holds for every centre, what a person mails for the one they know.
+        centre_id = attempt.centre_id if source == "bounce" else None
+        add_opt_out(session, attempt.address_index, centre_id, attempt.channel_name, now)
     if state is not current:
         _arrived(session, attempt, due, receipt, state, now)
     if state in (*_ON_ITS_WAY, AttemptState.UNCONFIRMED):
