@@ -293,6 +293,20 @@ def test_a_repetition_that_never_left_is_taken_back_too(desk: Desk) -> None:
     assert len(provider.handed) == 3
 
 
+def test_what_became_of_the_lost_first_counts_where_its_repetition_never_left(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = lost(desk, NotSent("no route"), Accepted("P2"))
+    desk.send()
+
+    first(desk, UNDELIVERED, code="30005")
+    desk.after(minutes=5).send()
+
+    assert desk.reminder().state == "needs_person"
+    assert len(provider.handed) == 2
+    assert alerts(caplog) == []
+
+
 @both_engines
 def test_a_third_try_is_taken_back_when_the_lost_first_turns_up(desk: Desk) -> None:
     provider = lost(desk)
@@ -453,7 +467,7 @@ def test_a_receipt_through_another_channel_is_none_of_this_message(desk: Desk) -
 def test_a_callback_cannot_name_a_reminder_in_place_of_an_attempt(desk: Desk) -> None:
     on_its_way(desk)
 
-    said = desk.receive(DELIVERED, ref=desk.reminder().id)
+    said = desk.receive(UNDELIVERED, ref=desk.reminder().id)
 
     assert (said, desk.attempt.state) == ("unknown", "accepted")
 
