@@ -338,7 +338,20 @@ def test_of_a_link_the_content_is_kept_and_the_original_stays(office: Office) ->
     assert not done(office)["cases.csv"].is_symlink()
 
 
-def test_a_file_that_another_took_meanwhile_is_no_error(office: Office) -> None:
+def test_a_file_that_another_took_while_it_waited_is_no_error(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    lying(office.roster(REPORTED, name="var/inbox/a.csv"))
+    taken = lying(office.roster(GOOD, name="var/inbox/b.csv"))
+
+    with while_enrolling(office, lambda: taken.unlink(missing_ok=True)):
+        counts = tick(office)
+
+    assert counts == {"files": 1, "new": 1, "events": 1, "planned": 5}
+    assert {"file.failed", "file.ignored"}.isdisjoint(caplog.messages)
+
+
+def test_a_file_that_another_took_while_it_was_read_is_no_error(office: Office) -> None:
     path = lying(office.roster(BAD, REPORTED, name="var/inbox/cases.csv"))
 
     with while_enrolling(office, lambda: path.unlink(missing_ok=True)):

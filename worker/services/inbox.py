@@ -142,7 +142,7 @@ def _ignored(path: Path) -> tuple[Text, Text] | None:
     if path.is_dir():
         return _FOLDER
     if not path.is_file():
-        return _NO_FILE
+        return _NO_FILE if _version(path) else None  # gone since it was listed: no word
     return None if path.suffix.lower() in _ROSTERS else _NO_ROSTER
 
 
