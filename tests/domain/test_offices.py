@@ -164,6 +164,7 @@ def test_spans_of_open_time_are_counted_minute_by_minute(
     between = office.open_time_between(start, until)
     opening = office.first_opening(start)
     before = office.open_hours_before(until, hours)
+    after = office.after_open_time(start, timedelta(hours=hours))
 
     assert between == len(minutes_between(centre, start, until)) * MINUTE
     assert opening == next(minutes_from(centre, start, 60))
@@ -172,6 +173,9 @@ def test_spans_of_open_time_are_counted_minute_by_minute(
         assert len(counted) < hours * 60
     else:
         assert (counted[0], len(counted)) == (before, hours * 60)
+    passed = minutes_between(centre, start, after)
+    assert len(passed) == hours * 60 or (after - start).days > 55
+    assert len(passed) < hours * 60 or passed[-1] == after - MINUTE
 
 
 @settings(max_examples=300)

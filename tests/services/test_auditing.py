@@ -1,7 +1,7 @@
 """The reverse audit: whoever may lose something without having heard of it is called."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 
@@ -13,6 +13,7 @@ from tests.services.desk import (
     Provider,
     both_engines,
 )
+from worker.domain.centres import Season
 from worker.domain.delivery import Accepted, AttemptState, NotSent, Receipt, Uncertain
 from worker.services.enrolment import void_event
 from worker.store.cases import case_files
@@ -24,8 +25,8 @@ LAST_STEP = "2026-11-25T14:00"
 def told_last(desk: Desk, phone: str) -> None:
     """Only the last message of a lapse is left, and it has just been handed over."""
     desk.enrol(phone=phone)
-    for time in ("2026-11-20T16:30", "2026-11-24T09:00", "2026-11-25T09:00", LAST_STEP):
-        desk.at(time).send()
+    for at in ("2026-11-20T16:30", "2026-11-24T09:00", "2026-11-25T09:00", LAST_STEP):
+        desk.at(at).send()
 
 
 @both_engines
@@ -228,8 +229,8 @@ def test_messages_tried_in_vain_are_no_hope_on_the_last_afternoon(desk: Desk) ->
     desk.through(Provider(NotSent("no route")))
     desk.send()
     in_the_morning = desk.at("2026-11-25T09:30").audit()
-    for time in ("2026-11-25T14:05", "2026-11-25T14:40"):
-        desk.at(time).send()
+    for at in ("2026-11-25T14:05", "2026-11-25T14:40"):
+        desk.at(at).send()
 
     counts = desk.at("2026-11-25T14:45").audit()
 
@@ -252,3 +253,18 @@ def test_an_event_taken_back_puts_the_lapse_at_risk_again(desk: Desk) -> None:
     desk.audit()
 
     assert [task.state for task in desk.calls()].count("open") == 1
+
+
+def test_two_counter_hours_stay_for_a_call_also_where_the_counter_rests_at_noon(desk: Desk) -> None:
+    rests = Season(opens=((time(8, 30), time(12)), (time(14, 30), time(15))))
+    centre = replace(desk.context.centre("demo"), seasons=(rests,))
+    desk.context = replace(desk.context, centres={"demo": centre}, _offices={}, _terms={})
+    desk.enrol()
+    desk.through(Provider(NotSent("no route")))
+    for at in ("2026-11-20T16:30", "2026-11-24T09:00", "2026-11-25T09:00", "2026-11-25T09:30"):
+        desk.at(at).send()
+    early = desk.at("2026-11-25T09:55").audit()
+
+    counts = desk.at("2026-11-25T10:01").audit()
+
+    assert (early, counts) == ({}, {"called": 1})

@@ -296,3 +296,19 @@ def test_silence_near_the_deadline_takes_the_next_means_once(desk: Desk) -> None
 
 def _mails(desk: Desk) -> list[ReminderRow]:
     return [row for row in desk.reminders() if row.channel == "email"]
+
+
+def test_a_rung_still_planned_is_taken_back_when_the_first_message_arrived(desk: Desk) -> None:
+    desk.enrol(phone=DELIVERED, email=MAIL)
+    sms = Provider(Accepted("P1"), receipts=[None])
+    desk.through(sms, Provider(kind="email"))
+    desk.send()
+    desk.at("2026-11-25T13:30").poll()
+    planned = desk.reminder(channel="email").state
+
+    said = desk.receive(AttemptState.DELIVERED)
+    desk.send()
+
+    assert (planned, said) == ("planned", "delivered")
+    rung = desk.reminder(channel="email")
+    assert (rung.state, rung.reason) == ("cancelled", "delivered")

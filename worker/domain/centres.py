@@ -217,3 +217,16 @@ class Office:
                 total += max(min(closes, last) - max(opens, first), timedelta())
             day += ONE_DAY
         return total
+
+    def after_open_time(self, first: datetime, length: timedelta) -> datetime:
+        """The instant at which the counter has been open for `length` since `first`; the end of
+        what is looked through where it opens too seldom."""
+        left, day = length, first.date()
+        for _ in range(_FURTHEST):
+            for opens, closes in self.hours(day):
+                begins = max(opens, first)
+                if closes - begins >= left:
+                    return begins + left
+                left -= max(closes - begins, timedelta())
+            day += ONE_DAY
+        return datetime.combine(day, time(), CHINA)

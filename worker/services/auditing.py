@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from datetime import datetime, timedelta
 
+from worker.domain.calendar import in_china
 from worker.services.context import Context
 from worker.services.ladder import open_call_task
 from worker.services.receipts import unheard_of_last
@@ -17,7 +18,8 @@ SILENCE_ALLOWED = timedelta(minutes=30)
 hours before `act_by`, so that a call still has two (DESIGN §5)."""
 
 CALL_HELPS = timedelta(hours=2, minutes=30)
-"""When messages tried in vain are given up: a call of two office hours still fits (DESIGN §5)."""
+"""Counter time before `act_by` at which messages tried in vain are given up: two office hours
+must stay for a call (DESIGN §5)."""
 
 
 def audit(context: Context, *, now: datetime) -> Counter[str]:
@@ -36,7 +38,7 @@ def audit(context: Context, *, now: datetime) -> Counter[str]:
                 centre.id,
                 silent_since=now - SILENCE_ALLOWED,
                 no_bounce_since=now - centre.email_no_bounce_after,
-                call_before=now + CALL_HELPS,
+                call_before=context.office(centre.id).after_open_time(in_china(now), CALL_HELPS),
                 accepted_is_enough=silent > 0 or not centre.sms_receipt_required,
             )
             for deadline in lapses_at_risk(session, now, reach):

@@ -55,6 +55,15 @@ def climb_with_carried(session: Session, due: Due, *, why: str, now: datetime) -
         climb(session, due.case, deadline, row, why=why, now=now)
 
 
+def step_back(session: Session, reminder: ReminderRow, *, now: datetime) -> None:
+    """Take back the rungs planned after `reminder`, which arrived after all."""
+    for row in reminders_of_deadline(session, reminder.deadline_id):
+        is_rung = row.reason.startswith(CLIMBED) and row.id != reminder.id
+        same = (row.step, row.plan_version) == (reminder.step, reminder.plan_version)
+        if is_rung and same and row.state == ReminderState.PLANNED:
+            row.state, row.reason, row.updated_at = ReminderState.CANCELLED, "delivered", now
+
+
 def has_climbed(session: Session, reminder: ReminderRow) -> bool:
     """Whether another means was taken after this reminder already."""
     return any(

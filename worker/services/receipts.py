@@ -22,7 +22,7 @@ from worker.domain.delivery import (
 from worker.domain.reminders import ENOUGH, later
 from worker.domain.rules import RuleKind
 from worker.services.context import Context
-from worker.services.ladder import climb_with_carried, close_call_tasks, has_climbed
+from worker.services.ladder import climb_with_carried, close_call_tasks, has_climbed, step_back
 from worker.store.attempts import Seen, add_event, bound_elsewhere, due_for_check, move_attempt
 from worker.store.database import Session
 from worker.store.receipts import (
@@ -275,6 +275,7 @@ def _arrived(
     session.refresh(due.reminder)
     if state is AttemptState.DELIVERED:
         close_call_tasks(session, due.deadline, now=now, note="delivered", of=due.reminder.id)
+        step_back(session, due.reminder, now=now)
     if state in _FAILED:
         _failed(session, attempt, due, receipt, state, now)
 
