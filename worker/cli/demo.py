@@ -15,7 +15,7 @@ from worker.domain.errors import QidaError
 from worker.engines.duties import Duties
 from worker.engines.embedded import run_until
 from worker.runtime import Runtime, folder, national_calendar, open_runtime
-from worker.services.calling import call_list
+from worker.services.calling import call_list, why
 from worker.services.enrolment import enrol_file, record_event
 from worker.services.operations import deadline_listing, find_case, reminder_listing
 from worker.settings import Settings
@@ -70,8 +70,9 @@ def _monday(calendar: WorkingCalendar, now: datetime) -> datetime:
 
 def _banner(start: datetime, home: Path) -> None:
     typer.echo("期达 Qida · 演示 demo")
-    typer.echo("  演示时钟与沙箱渠道，不会真的发出任何短信或邮件。")
+    typer.echo("  演示时钟与沙箱渠道，不会真的发出任何短信或邮件；三天半约放半分钟。")
     typer.echo("  A demo clock and the sandbox: no SMS or e-mail leaves this machine.")
+    typer.echo("  Three and a half days pass in half a minute.")
     typer.echo(f"  {start:%Y-%m-%d %H:%M} 周一 Monday, Beijing time · QIDA_HOME={home}\n")
 
 
@@ -142,7 +143,7 @@ class _Stage:
         context = self._duties.context
         for row in reminder_listing(context):
             what = f"{row['rule']} · {row['step']} · {row['channel']}"
-            self._changed(now, row, str(row["state"]), what, str(row["reason"] or ""))
+            self._changed(now, row, str(row["state"]), what, _because(str(row["reason"] or "")))
         for row in deadline_listing(context):
             self._changed(now, row, str(row["state"]), str(row["rule"]), "")
         for row in call_list(context):
@@ -151,7 +152,7 @@ class _Stage:
                 self._known[key] = True
                 self._shown["call_task"] += 1
                 self._say(now, row["reference"], "☎ 电话任务 call task",
-                          f"{row['rule']}：{row['reason']}")  # fmt: skip
+                          f"{row['rule']} {_because(str(row['reason']))}")  # fmt: skip
 
     def _changed(
         self, now: datetime, row: dict[str, object], state: str, what: str, why: str
@@ -171,6 +172,19 @@ class _Stage:
     def close(self) -> None:
         """Say what was seen."""
         shown = {state: count for state, count in self._shown.items() if state not in _QUIET}
-        listed = "，".join(f"{_WORDS.get(state, state)} {count}" for state, count in shown.items())
-        typer.echo(f"\n演示结束 done: {listed}")
-        typer.echo("下一步 next: qida --help · README.md")
+        typer.echo("\n演示结束 done. 共看到 seen:")
+        for state, count in shown.items():
+            typer.echo(f"  {count:3}  {_WORDS.get(state, state)}")
+        typer.echo(
+            "下一步：README.md「登记第一个案件」 · next: README.en.md, Enrol your first case"
+        )
+
+
+def _because(reason: str) -> str:
+    """A reason in words, in brackets; that of a rung is why the one before it did not do."""
+    if not reason:
+        return ""
+    code = reason.removeprefix("ladder:").removeprefix("not_reached:").partition(":")[0]
+    told = why(code)
+    before = "此前 before: " if reason.startswith("ladder:") else ""
+    return f"({before}{told.zh} {told.en})"
