@@ -19,6 +19,7 @@ from worker.runtime import Knowledge, Runtime, folder, know_centres, load_knowle
 from worker.services.auditing import audit
 from worker.services.bouncing import take_bounces
 from worker.services.context import Context
+from worker.services.forecasting import warn_of_late
 from worker.services.inbox import Seen, take_in
 from worker.services.operations import last_worked_at, run_duty
 from worker.services.recalculating import recalculate
@@ -62,6 +63,7 @@ class Duties:
             "bounces": (self._take_bounces, timedelta(seconds=30)),
             "audit": (self._audit, timedelta(minutes=3)),
             "staff": (_named(mail_staff), timedelta(minutes=1)),
+            "forecast": (_named(warn_of_late), timedelta(minutes=15)),
             "redact": (_named(redact), timedelta(minutes=5)),
             "sweep": (self._sweep, timedelta(minutes=30)),
         }

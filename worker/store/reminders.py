@@ -158,6 +158,15 @@ def count_planned(session: Session, until: datetime) -> int:
     ).one()  # fmt: skip
 
 
+def planned_sms(session: Session, *, until: datetime) -> Sequence[ReminderRow]:
+    """The planned SMS due until an instant."""
+    return session.exec(
+        select(ReminderRow).where(
+            _PLANNED, ReminderRow.channel == "sms", col(ReminderRow.due_at) <= until
+        )
+    ).all()
+
+
 def list_reminders(
     session: Session,
     *,
