@@ -12,6 +12,7 @@ import typer
 
 from worker import __version__
 from worker.cli import (
+    audit,
     calendar,
     calls,
     cases,
@@ -45,6 +46,7 @@ calendar.register(app)
 templates.register(app)
 running.register(app)
 fake_twilio.register(app)
+audit.register(app)
 
 
 def _version(wanted: bool) -> None:

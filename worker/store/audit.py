@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from sqlmodel import col, select, text
 
@@ -52,6 +54,54 @@ def append_audit(session: Session, done: Entry) -> str:
     session.add(entry)
     session.flush()
     return entry.id
+
+
+Broken = Literal["missing", "relinked", "changed"]
+"""What is wrong at a link: entries before it are gone or doubled, it names another entry as the
+one before, or its own content is not what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """How far the chain holds, and the first link where it does not.
+
+    `head_hash` is that of the last entry that holds; kept elsewhere, it shows a removed tail.
+    """
+
+    entries: int = 0
+    head_seq: int = 0
+    head_hash: str = ""
+    head_at: datetime | None = None
+    broken_seq: int | None = None
+    broken: Broken | None = None
+
+
+def verify_trail(session: Session) -> Trail:
+    """Walk the whole chain, and stop at the first link that is broken.
+
+    A removed tail leaves a shorter chain that holds: only a hash kept elsewhere shows that.
+    """
+    held = Trail()
+    links = select(AuditEntryRow).order_by(col(AuditEntryRow.seq)).execution_options(yield_per=1000)
+    with closing(session.exec(links)) as entries:  # it may be left before its end
+        for entry in entries:
+            if broken := _broken(entry, held):
+                return replace(held, broken_seq=entry.seq, broken=broken)
+            held = Trail(held.entries + 1, entry.seq, entry.hash, entry.at)
+    return held
+
+
+def _broken(entry: AuditEntryRow, before: Trail) -> Broken | None:
+    if entry.seq != before.head_seq + 1:
+        return "missing"
+    if entry.previous_hash != before.head_hash:
+        return "relinked"
+    return "changed" if entry.hash != entry_hash(entry) else None
+
+
+def hash_at(session: Session, seq: int) -> str | None:
+    """The hash of an entry by its place in the chain; None where the chain does not reach it."""
+    return session.exec(select(AuditEntryRow.hash).where(AuditEntryRow.seq == seq)).first()
 
 
 def is_audited(session: Session, entry_id: str) -> bool:
