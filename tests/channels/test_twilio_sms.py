@@ -141,8 +141,17 @@ def test_nothing_is_logged_and_the_token_is_not_shown(
     ("phone", "number"),
     [(TO, TO), ("13800000001", TO), ("+85251234567", "+85251234567")],
 )
-def test_numbers_become_e164(twilio: Open, phone: str, number: str) -> None:
-    assert twilio().prepare(SendRequest(to=phone, text=TEXT)).request.to == number
+def test_numbers_go_out_as_e164_and_are_kept_as_stored(
+    wire: Wire, twilio: Open, phone: str, number: str
+) -> None:
+    channel = twilio()
+    ready = channel.prepare(SendRequest(to=phone, text=TEXT))
+
+    channel.submit(ready, REF, now=NOW)
+    channel.find(ready, REF, since=NOW, now=NOW)
+
+    assert ready.request.to == phone  # caps and refusals know an address by its stored form
+    assert [asked.form["To"] for asked in wire.asked] == [number, number]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -120,14 +120,17 @@ class TwilioSms:
         self._messages = client.messages
 
     def prepare(self, request: SendRequest) -> Prepared:
-        """The number as E.164, the text within Twilio's limits. Raises Unsendable."""
-        number = e164(request.to)
+        """A number and a text that Twilio takes. Raises Unsendable.
+
+        The number stays as it is stored: caps and refusals know an address by that form.
+        """
+        e164(request.to)
         if not request.text.strip():
             raise Unsendable("no_text", "config")
         if len(request.text) > MOST_CHARACTERS:
             raise Unsendable("text_too_long", "config")
         parts = count_parts(request.text, reserved=ROUTE_UNITS).parts
-        return Prepared(replace(request, to=number), parts)
+        return Prepared(request, parts)
 
     def submit(self, prepared: Prepared, ref: str, *, now: datetime) -> Outcome:
         """Exactly one POST, unless the message could only arrive too late."""
@@ -160,7 +163,7 @@ class TwilioSms:
 
         Asked by recipient alone: a message not sent yet has no DateSent to ask by.
         """
-        number, text = prepared.request.to, comparable(prepared.request.text)
+        number, text = e164(prepared.request.to), comparable(prepared.request.text)
         if not text:
             return Found(complete=False)
         query = {"to": number, "page_size": _PAGE_OF_ONE}
@@ -213,7 +216,7 @@ class TwilioSms:
         self._http.close()
 
     def _form(self, request: SendRequest, ref: str, left: timedelta | None) -> dict[str, object]:
-        form: dict[str, object] = {"to": request.to, "body": request.text}
+        form: dict[str, object] = {"to": e164(request.to), "body": request.text}
         if self._account.messaging_service_sid:
             form["messaging_service_sid"] = self._account.messaging_service_sid
         else:
