@@ -1,5 +1,6 @@
 """Settling: what became of a message is found out, never guessed."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -365,6 +366,49 @@ def test_who_was_told_by_a_rescued_message_is_remembered(desk: Desk) -> None:
     desk.settle()
 
     assert desk.deadlines()["lapse"].told == "2026-11-25T17:00:00+08:00"
+
+
+def test_a_look_up_overtaken_by_another_workers_changes_nothing(desk: Desk) -> None:
+    desk.through(Provider(UNCERTAIN, found=[NOTHING]))
+    desk.enrol()
+    desk.send()
+    desk.after(minutes=1)
+    desk.through(Slow(meanwhile=replace(desk, context=desk.context)))
+
+    slow = desk.settle()
+
+    assert slow == {"overtaken": 1}
+    assert desk.attempt.misses == 1
+    assert desk.attempt.next_check_at == desk.attempt.started_at + timedelta(minutes=3)
+
+
+class Slow(Provider):
+    """A list that fails, after another worker has seen it whole."""
+
+    def __init__(self, meanwhile: Desk) -> None:
+        super().__init__(found=[CUT_SHORT])
+        self._meanwhile = meanwhile
+
+    def find(self, *_: object, **__: object) -> Found:
+        self._meanwhile.settle()
+        return super().find()
+
+
+def test_a_rescued_letter_is_not_given_up_before_a_report_could_come(desk: Desk) -> None:
+    relay = Provider(Accepted("Q1"), kind="email", found=[NOTHING])
+    relay.caps = replace(relay.caps, finds_after=(timedelta(minutes=15),))
+    desk.through(relay)
+    desk.enrol(email="a@example.com")
+    desk.send()
+    left_submitting(desk)
+
+    desk.after(seconds=LEASE.seconds).rescue()
+    desk.settle()
+    early = desk.attempt.state
+    desk.after(minutes=13).settle()
+
+    assert early == "uncertain"
+    assert desk.attempt.state == "lost"
 
 
 def left_submitting(desk: Desk) -> None:

@@ -64,14 +64,24 @@ def rescue(context: Context, *, now: datetime) -> Counter[str]:
     counts: Counter[str] = Counter()
     with context.db.transaction() as session:
         for attempt in stale_claims(session, now, _BATCH):
-            find_at = max(now, attempt.started_at + LEASE)
-            values = {"state": AttemptState.UNCERTAIN, "next_check_at": find_at}
+            find_at = _first_find_at(session, context, attempt)
+            values = {"state": AttemptState.UNCERTAIN, "next_check_at": max(now, find_at)}
             if move_attempt(session, attempt.id, AttemptState.SUBMITTING, values):
                 add_event(session, attempt, "rescue", Seen("uncertain"), now=now)
                 set_state(session, [attempt.reminder_id], ReminderState.UNCERTAIN, now=now)
                 counts["rescued"] += 1
         crash_point("in_rescue")
     return counts
+
+
+def _first_find_at(session: Session, context: Context, attempt: AttemptRow) -> datetime:
+    """When a rescued attempt is looked up: not before its lease is over, and of a letter not before
+    a report of it had the time to come."""
+    due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
+    finds_after = _finds_after(context, attempt.kind)
+    find_at = next_find_at(attempt.started_at, 0, due.deadline.act_by_at, finds_after)
+    over_at = attempt.started_at + LEASE
+    return over_at if find_at is None else max(over_at, find_at)
 
 
 def _due(context: Context, states: tuple[AttemptState, ...], now: datetime) -> list[AttemptRow]:
@@ -117,7 +127,13 @@ def _settle(
     now: datetime,
     finds_after: Sequence[timedelta],
 ) -> str:
-    """What a look-up means: accepted, lost, or to be asked again."""
+    """What a look-up means: accepted, lost, or to be asked again.
+
+    The attempt is read again: where another worker looked it up meanwhile, this look-up must not
+    count beside that one, nor hurry the next.
+    """
+    asked_for = attempt.next_check_at
+    attempt = session.get_one(AttemptRow, attempt.id, with_for_update=True)
     due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
     ours = {hit.provider_id: attempt.id for hit in found.hits}
     bound = bound_elsewhere(session, attempt.channel_name, ours)
@@ -131,6 +147,8 @@ def _settle(
         if len(free) > 1:
             log.warning("attempt.several_found", extra={"attempt_id": attempt.id})
         return _bind(session, attempt, free[0], due, now)
+    if attempt.next_check_at != asked_for:
+        return "overtaken"
     if not found.complete:
         return _ask_again(session, attempt, now)
     misses = attempt.misses + 1
