@@ -9,13 +9,15 @@ from urllib.parse import urlencode
 import pytest
 from twilio.request_validator import RequestValidator
 
+from tests.api.office import Office as Caller
 from tests.services.desk import Desk, Office, Provider, beijing
 from worker.api.app import create_app
 from worker.api.server import served
 from worker.clock import FixedClock
 from worker.domain.delivery import Accepted
-from worker.runtime import Callbacks, require_knowledge
+from worker.runtime import Callbacks, Knowledge, require_knowledge
 from worker.store.database import Database
+from worker.store.installation import stamp
 from worker.store.keys import KeyRing
 
 ROOT = Path(__file__).parents[2]
@@ -69,10 +71,18 @@ class Site:
         return self.ask("POST", path, urlencode(said).encode(), headers)[0]
 
 
+@pytest.fixture(scope="session")
+def knowledge() -> Knowledge:
+    """What the shipped files say."""
+    return require_knowledge(ROOT)
+
+
 @pytest.fixture
-def desk(tmp_path: Path, keys: KeyRing, sqlite_database: Database) -> Iterator[Desk]:
+def desk(
+    tmp_path: Path, keys: KeyRing, sqlite_database: Database, knowledge: Knowledge
+) -> Iterator[Desk]:
     """One message on its way through a provider called twilio."""
-    office = Office(tmp_path, keys, require_knowledge(ROOT))
+    office = Office(tmp_path, keys, knowledge)
     desk = office.desk(sqlite_database, FixedClock(beijing("2026-11-20T16:30")))
     desk.enrol()
     desk.through(Twilio(Accepted(MESSAGE)))
@@ -88,3 +98,25 @@ def site(desk: Desk) -> Iterator[Site]:
     app = create_app(lambda: desk.context, desk.clock, callbacks)
     with served(app, "127.0.0.1", 0) as port:
         yield Site(desk, port)
+
+
+@pytest.fixture
+def anyone(
+    tmp_path: Path, keys: KeyRing, sqlite_database: Database, knowledge: Knowledge
+) -> Iterator[Caller]:
+    """Someone without a key before an installation that holds the case A-1 of the centre demo."""
+    office = Office(tmp_path, keys, knowledge)
+    desk = office.desk(sqlite_database, FixedClock(beijing("2026-11-20T16:30")))
+    with sqlite_database.transaction() as session:
+        stamp(session, keys, stamp="test", now=desk.now)
+    desk.enrol()
+    app = create_app(lambda: desk.context, desk.clock)
+    with served(app, "127.0.0.1", 0) as port:
+        yield Caller(desk, port)
+    office.close()
+
+
+@pytest.fixture
+def office(anyone: Caller) -> Caller:
+    """The system of the centre demo."""
+    return anyone.holding("demo")

@@ -1,124 +1,69 @@
-"""The application: status callbacks, unsubscribing, and whether the worker is well."""
+"""The application: the API of centres and operators, callbacks, and whether the worker is well."""
 
 import logging
 from collections.abc import Callable
-from typing import Annotated
 
-from fastapi import FastAPI, Path, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
-from starlette.concurrency import run_in_threadpool
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
 
-from worker.channels.twilio_hook import MOST_BYTES, Forged, read_callback
+from worker import __version__
+from worker.api.callbacks import hook, unsubscribing
+from worker.api.cases import cases
+from worker.api.desk import Desk, desk_of
+from worker.api.envelope import Envelope
+from worker.api.previews import previews
+from worker.api.problems import add_problems
+from worker.api.runs import runs
 from worker.clock import Clock
-from worker.domain.delivery import Receipt
 from worker.runtime import Callbacks
 from worker.services.context import Context
-from worker.services.opt_outs import opt_out_by_link
-from worker.services.receipts import take_receipt
 
 log = logging.getLogger(__name__)
 
-Ref = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+health = APIRouter(tags=["health"])
+
+_ABOUT = (
+    "期达 Qida works out when something lapses or becomes ready for each case a service centre "
+    "enrols, and reminds the citizen in time. Instants are ISO 8601 at +08:00."
+)
 
 
 def create_app(
     context: Callable[[], Context], clock: Clock, callbacks: Callbacks | None = None
 ) -> FastAPI:
     """The application over the context in force; without `callbacks` there is no hook."""
-    app = FastAPI(title="Qida", openapi_url=None, docs_url=None, redoc_url=None)
-
-    @app.get("/healthz")
-    def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz")
-    def readyz() -> JSONResponse:
-        try:
-            with context().db.reading() as session:
-                session.connection()
-        except Exception:
-            log.exception("database.away")
-            return JSONResponse({"status": "the database is away"}, 503)
-        return JSONResponse({"status": "ok"})
-
-    @app.get("/u/{ref}")
-    def ask_before_opting_out() -> HTMLResponse:
-        """Asking is all that a GET does: mail scanners follow links (RFC 8058 §3.1)."""
-        return HTMLResponse(_ASK)
-
-    @app.post("/u/{ref}")
-    def opt_out(ref: Ref) -> Response:
-        done = HTMLResponse(_DONE)  # the same for a ref nobody knows: there is nothing to learn
-        return _answered(lambda: opt_out_by_link(context(), ref, now=clock.now()), done)
-
+    app = FastAPI(
+        title="Qida",
+        version=__version__,
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        # Two operations of one name would be told apart by their paths alone
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.desk = Desk(context, clock)
+    add_problems(app)
+    for router in (cases, previews, runs, health, unsubscribing):
+        app.include_router(router)
     if callbacks is not None:
-        _add_hook(app, context, clock, callbacks)
+        app.include_router(hook(callbacks))
+    app.add_middleware(Envelope)
     return app
 
 
-def _add_hook(
-    app: FastAPI, context: Callable[[], Context], clock: Clock, callbacks: Callbacks
-) -> None:
-    @app.post("/hooks/twilio/{ref}")
-    async def twilio_status(request: Request) -> Response:
-        """204 for all that is genuine, late, repeated or unknown; 403 forged; 503 come again."""
-        body = await _body(request)
-        try:
-            receipt = read_callback(
-                public_url=callbacks.public_url,
-                path=request.scope["raw_path"].decode("latin-1"),
-                query=request.scope["query_string"].decode("latin-1"),
-                headers=dict(request.headers),
-                body=body,
-                tokens=callbacks.tokens,
-                account_sid=callbacks.account_sid,
-            )
-        except Forged as refusal:
-            log.warning("callback.forged", extra={"reason": str(refusal)})
-            return Response(status_code=403)
-        return await run_in_threadpool(_taken, context, clock, receipt)
+@health.get("/healthz")
+def healthz() -> dict[str, str]:
+    """Whether the process answers."""
+    return {"status": "ok"}
 
 
-def _taken(context: Callable[[], Context], clock: Clock, receipt: Receipt) -> Response:
-    def take() -> None:
-        said = take_receipt(
-            context(), receipt, source="callback", channel_name="twilio", now=clock.now()
-        )
-        log.info("callback.taken", extra={"state": said})
-
-    return _answered(take, Response(status_code=204))
-
-
-def _answered(act: Callable[[], object], good: Response) -> Response:
-    """The good answer, or 503 where it could not be kept: whoever asks comes again."""
+@health.get("/readyz", responses={503: {"description": "The database is away"}})
+def readyz(request: Request) -> JSONResponse:
+    """Whether the database answers, too."""
     try:
-        act()
+        with desk_of(request).context.db.reading() as session:
+            session.connection()
     except Exception:
-        log.exception("request.not_kept")
-        return Response(status_code=503, headers={"Retry-After": "5"})
-    return good
-
-
-async def _body(request: Request) -> bytes:
-    """The body, cut where it is longer than any callback: then its signature is wrong."""
-    read = bytearray()
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > MOST_BYTES:
-            break
-    return bytes(read)
-
-
-_PAGE = """<!doctype html><html lang="zh"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>期达</title><body style="font: 18px/1.6 sans-serif; max-width: 32em; margin: 3em auto">
-{}</body></html>"""
-_ASK = _PAGE.format(
-    "<p>不再接收这个网点发给本邮箱的提醒？案件本身不受影响，网点会改用其他方式通知您。</p>"
-    "<p>No more reminders from this centre to this address? Your case stays as it is; the centre "
-    "will reach you by other means.</p>"
-    '<form method="post"><button style="font: inherit">确认退订 Unsubscribe</button></form>'
-)
-_DONE = _PAGE.format(
-    "<p>已退订。今后不会再向本邮箱发送提醒。</p><p>Done. No more reminders go to this address.</p>"
-)
+        log.exception("database.away")
+        return JSONResponse({"status": "the database is away"}, 503)
+    return JSONResponse({"status": "ok"})

@@ -19,6 +19,7 @@ from worker.cli import (
     deadlines,
     enrolling,
     fake_twilio,
+    keys,
     reminders,
     rules,
     running,
@@ -46,6 +47,7 @@ calendar.register(app)
 templates.register(app)
 running.register(app)
 fake_twilio.register(app)
+keys.register(app)
 audit.register(app)
 
 

@@ -63,11 +63,12 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 @dataclass(frozen=True, slots=True)
 class Objection:
     """Why an event cannot stand and how to mend it. `about` is what to mend: `event` or
-    `occurred_at`."""
+    `occurred_at`. `event.order`: it is at odds with what else is on record."""
 
     message: Text
     mend: Text
     about: str = "event"
+    code: str = "event.order"
 
     @property
     def text(self) -> Text:
@@ -119,6 +120,7 @@ def _unknown(procedure: Procedure, event: Event) -> Objection | None:
             f"请核对业务和事项；可用：{_listed(procedure.events)}",
             f"check both; it knows: {', '.join(sorted(procedure.events))}",
         ),
+        code="event.unknown",
     )
 
 
@@ -136,6 +138,7 @@ def _in_future(event: Event, now: datetime) -> Objection | None:
             "check day and hour; enrol it when it has happened",
         ),
         "occurred_at",
+        "time.future",
     )
 
 
@@ -196,6 +199,7 @@ def _needs_an_hour(
                 ),
                 Text("请写明时刻，例如 2026-11-20 16:20", "write for instance 2026-11-20 16:20"),
                 "occurred_at",
+                "time.hour",
             )
     return None
 

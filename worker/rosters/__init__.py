@@ -4,6 +4,7 @@ from worker.domain.contacts import PhonePolicy
 from worker.rosters.addresses import read_email, read_phone
 from worker.rosters.errorlist import by_row, row_at, row_of, write_errors
 from worker.rosters.formulas import neutralised
+from worker.rosters.jsoncases import JsonCase, pointer_of, read_instant, read_json_case
 from worker.rosters.reading import EVENT_WORDS, FileInfo, describe_file, read_roster
 from worker.rosters.refusals import Refusal
 from worker.rosters.rows import RosterRow
@@ -11,13 +12,17 @@ from worker.rosters.rows import RosterRow
 __all__ = [
     "EVENT_WORDS",
     "FileInfo",
+    "JsonCase",
     "PhonePolicy",
     "Refusal",
     "RosterRow",
     "by_row",
     "describe_file",
     "neutralised",
+    "pointer_of",
     "read_email",
+    "read_instant",
+    "read_json_case",
     "read_phone",
     "read_roster",
     "row_at",

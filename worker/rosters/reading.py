@@ -196,10 +196,11 @@ def _fault(place: str, column: str, refusal: Refusal) -> Fault:
 
 def _read_yaml(path: Path, name: str, context: Context) -> Iterator[RosterRow | Fault]:
     for entry in read_cases(path):
-        yield from _read_case(entry, name, context)
+        yield from check_case(entry, name, context)
 
 
-def _read_case(entry: CaseEntry, name: str, context: Context) -> Iterator[RosterRow | Fault]:
+def check_case(entry: CaseEntry, name: str, context: Context) -> Iterator[RosterRow | Fault]:
+    """The rows of one case, or what is wrong with it; every place is `name:` and an entry's."""
     case, refused = _check_entry(entry.case, context)
     if entry.case.filled:
         refused += check_reference(entry.case.filled)

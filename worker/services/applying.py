@@ -286,7 +286,7 @@ class Desk:
                     waiting.append(row)
                 else:
                     at = row.at(why.about)
-                    self.report.faults.append(Fault(at, why.message, why.mend, code="event.order"))
+                    self.report.faults.append(Fault(at, why.message, why.mend, code=why.code))
 
     def _event_row(self, case: CaseRow, event: Event, row: RosterRow) -> CaseEventRow:
         return CaseEventRow(

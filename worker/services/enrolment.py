@@ -60,7 +60,7 @@ def enrol_file(
     """
     abroad = any(centre.abroad_numbers for centre in context.centres.values())
     policy = PhonePolicy(sandbox=context.simulated, abroad=abroad)
-    words = _event_words(context)
+    words = event_words(context)
 
     def enrol(*, dry_run: bool) -> Enrolment:
         rows = read_roster(path, phones=policy, now=now, events=words)
@@ -259,7 +259,7 @@ def record_event(
         place="command",
         reference=case.reference,
         centre=case.centre_id,
-        event=_event_words(context).get(event, event),
+        event=event_words(context).get(event, event),
         occurred_at=in_china(at),
     )
     report = enrol_rows(context, [row], now=now)
@@ -271,23 +271,32 @@ def record_event(
     return report
 
 
-def _event_words(context: Context) -> dict[str, str]:
+def event_words(context: Context) -> dict[str, str]:
     """Every word for an event, with the event it means."""
     return {**EVENT_WORDS, **context.rulebook.event_words}
 
 
-def void_event(
-    context: Context, event_id: str, reason: str, *, case_id: str, actor: str, now: datetime
+def void_event(  # noqa: PLR0913  # who asks, why, and what they last saw of the case
+    context: Context,
+    event_id: str,
+    reason: str,
+    *,
+    case_id: str,
+    actor: str,
+    now: datetime,
+    expected: Callable[[CaseFile], None] = lambda _: None,
 ) -> None:
     """Take an event of a case back, with a reason; everything is worked out anew.
 
-    Raises BadData for an unknown event, or where another event needs this one.
+    `expected` sees the case before anything is done and may raise. Raises BadData for an unknown
+    event, or where another event needs this one.
     """
     if not reason.strip():
         raise BadData("作废事项须写明理由 --reason", "voiding an event needs a reason: --reason")
     with context.db.transaction() as session:
         lock_cases(session, [case_id])  # before reading: of two who void at once one comes second
         file = case_files(session, [case_id])[case_id]
+        expected(file)
         row = next((event for event in file.events if event.id == event_id), None)
         if row is None:
             raise BadData(f"没有有效的事项 {event_id}", f"no event {event_id} in force")
@@ -326,4 +335,4 @@ def _refused(
     )
 
 
-__all__ = ["Enrolment", "enrol_file", "enrol_rows", "record_event", "void_event"]
+__all__ = ["Enrolment", "enrol_file", "enrol_rows", "event_words", "record_event", "void_event"]

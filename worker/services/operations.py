@@ -146,12 +146,13 @@ def case_report(records: Records, case_id: str) -> dict[str, object]:
                  "voided_at": iso(row.voided_at), "void_reason": row.void_reason}
                 for row in [*file.events, *voided_events(session, case_id)]
             ],
-            "deadlines": _deadlines(file),
-            "reminders": _reminders(session, file),
+            "deadlines": deadline_rows(file),
+            "reminders": reminder_rows(session, file),
         }  # fmt: skip
 
 
-def _reminders(session: Session, file: CaseFile) -> list[dict[str, object]]:
+def reminder_rows(session: Session, file: CaseFile) -> list[dict[str, object]]:
+    """The reminders of a case, each with what was tried."""
     rules = {row.id: row.rule_id for row in file.deadlines}
     tried = tries(session, file.reminders)
     return [
@@ -207,7 +208,8 @@ def _attempt(one: AttemptRow, seen: Iterable[AttemptEventRow]) -> dict[str, obje
     }
 
 
-def _deadlines(file: CaseFile) -> list[dict[str, object]]:
+def deadline_rows(file: CaseFile) -> list[dict[str, object]]:
+    """The deadlines of a case, in the order of its file."""
     return [
         {
             "id": row.id,
@@ -284,9 +286,10 @@ def find_case(records: Records, reference: str, *, centre_id: str | None = None)
 
 
 def run_listing(
-    records: Records, *, duty: str | None = None, limit: int = 100
+    records: Records, *, duty: str | None = None, before: str = "", limit: int = 100
 ) -> list[dict[str, object]]:
-    """Job runs, newest first: what each did, how long it took, what went wrong.
+    """Job runs, newest first and older than the run `before`: what each did, how long it took,
+    what went wrong.
 
     Raises BadData for a duty that does not exist.
     """
@@ -298,6 +301,7 @@ def run_listing(
     with records.db.reading() as session:
         return [
             {
+                "id": row.id,
                 "duty": row.duty,
                 "state": row.state,
                 "started_at": iso(row.started_at),
@@ -307,7 +311,7 @@ def run_listing(
                 "counts": json.loads(row.counts),
                 "error": row.error,
             }
-            for row in list_runs(session, duty, limit)
+            for row in list_runs(session, duty, before=before, limit=limit)
         ]
 
 

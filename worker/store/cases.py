@@ -261,6 +261,29 @@ def case_id_of(session: Session, reference: str, centre_id: str | None = None) -
         found = found.where(CaseRow.centre_id == centre_id)
     return session.exec(found).all()
 
+def cases_after(
+    session: Session,
+    centre_id: str,
+    *,
+    after: str,
+    state: str | None,
+    reference: str | None,
+    limit: int,
+) -> Sequence[CaseRow]:
+    """A centre's cases by id, from behind one id on."""
+    found = select(CaseRow).where(CaseRow.centre_id == centre_id, CaseRow.id > after)
+    if state is not None:
+        found = found.where(CaseRow.state == state)
+    if reference is not None:
+        found = found.where(CaseRow.reference == reference)
+    return session.exec(found.order_by(col(CaseRow.id)).limit(limit)).all()
+
+
+def centre_of_case(session: Session, case_id: str) -> str | None:
+    """Whose case an id is; None if it is nobody's."""
+    return session.exec(select(CaseRow.centre_id).where(CaseRow.id == case_id)).first()
+
+
 
 Call = tuple[CallTaskRow, CaseRow, DeadlineRow]
 """A call task with what it is about."""

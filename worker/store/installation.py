@@ -31,6 +31,12 @@ def is_stamped(session: Session) -> bool:
     return session.get(InstallationRow, _ID) is not None
 
 
+def stamp_of(session: Session) -> str:
+    """`test` or `live`; empty before the first start."""
+    row = session.get(InstallationRow, _ID)
+    return row.stamp if row else ""
+
+
 def is_set_up(db: Database) -> bool:
     """Whether a database holds our tables and was stamped; asked of one that may be anybody's."""
     with db.reading() as session:

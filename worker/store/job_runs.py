@@ -14,7 +14,10 @@ _FOLDED = timedelta(hours=1)
 def fold_idle_run(session: Session, duty: str, at: datetime) -> bool:
     """Count an idle run in the duty's latest row, if that is an idle row under an hour old."""
     latest = session.exec(
-        select(JobRunRow).where(JobRunRow.duty == duty).order_by(col(JobRunRow.id).desc()).limit(1)
+        select(JobRunRow)
+        .where(JobRunRow.duty == duty)
+        .order_by(col(JobRunRow.started_at).desc())
+        .limit(1)
     ).first()
     if latest is None or latest.counts != "{}" or latest.state != "ok":
         return False
@@ -35,7 +38,13 @@ def last_work(session: Session, duty: str) -> datetime | None:
     ).first()
 
 
-def list_runs(session: Session, duty: str | None = None, limit: int = 100) -> Sequence[JobRunRow]:
-    """The latest runs, newest first."""
+def list_runs(
+    session: Session, duty: str | None = None, *, before: str = "", limit: int = 100
+) -> Sequence[JobRunRow]:
+    """The latest runs, newest first; those older than the run `before`, if it is given."""
     found = select(JobRunRow).order_by(col(JobRunRow.id).desc()).limit(limit)
-    return session.exec(found.where(JobRunRow.duty == duty) if duty else found).all()
+    if duty:
+        found = found.where(JobRunRow.duty == duty)
+    if before:
+        found = found.where(JobRunRow.id < before)
+    return session.exec(found).all()

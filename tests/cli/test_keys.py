@@ -1,0 +1,48 @@
+"""`qida keys`: a key is shown once, opens one centre, and can be revoked."""
+
+import re
+
+from tests.cli.command import BAD_DATA, OK, USAGE, Qida
+
+
+def test_a_key_is_printed_once_alone_on_stdout(enrolled: Qida) -> None:
+    made = enrolled("keys", "create", "--centre", "demo", "--kind", "test")
+
+    assert made.code == OK
+    assert re.fullmatch(r"qk_test_[0-9a-f]{12}_[0-9a-f]{64}\n", made.out)
+    (listed,) = enrolled("keys", "list", "--json").rows
+    assert (listed["centre"], listed["kind"]) == ("demo", "test")
+    assert made.out.startswith(listed["prefix"])
+
+
+def test_no_file_holds_the_secret(enrolled: Qida) -> None:
+    made = enrolled("keys", "create", "--centre", "demo", "--kind", "test")
+
+    secret = made.out.strip().rpartition("_")[2].encode()
+
+    files = [path.read_bytes() for path in enrolled.home.rglob("*") if path.is_file()]
+    assert any(made.out[:20].encode() in content for content in files)
+    assert not any(secret in content for content in files)
+
+
+def test_a_key_is_revoked_by_its_prefix(enrolled: Qida) -> None:
+    made = enrolled("keys", "create", "--operator")
+
+    gone = enrolled("keys", "revoke", made.out.rpartition("_")[0])
+
+    assert gone.code == OK
+    (listed,) = enrolled("keys", "list", "--json").rows
+    assert listed["centre"] is None
+    assert listed["revoked_at"].endswith("+08:00")
+
+
+def test_mistakes_are_told(enrolled: Qida) -> None:
+    nobody = enrolled("keys", "create")
+    both = enrolled("keys", "create", "--operator", "--centre", "demo")
+    unknown = enrolled("keys", "create", "--centre", "nowhere")
+    no_key = enrolled("keys", "revoke", "qk_live_000000000000")
+
+    assert (nobody.code, both.code) == (USAGE, USAGE)
+    assert (unknown.code, no_key.code) == (BAD_DATA, BAD_DATA)
+    assert unknown.is_clear
+    assert no_key.is_clear

@@ -1,0 +1,143 @@
+"""Cases over HTTP: enrolled, looked at, and events recorded or taken back."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from worker.api import schemas
+from worker.api.answers import CaseId, Cursor, EventId, IfMatch, Limit, problems, seen_of
+from worker.api.callers import CentreVisit, Visit
+from worker.domain.errors import Text
+from worker.rosters import JsonCase
+from worker.services.casebook import (
+    case_of,
+    case_page,
+    case_view,
+    deadline_views,
+    reminder_views,
+)
+from worker.services.submitting import Submitted, submit_case, submit_event, take_event_back
+
+cases = APIRouter(prefix="/v1/cases", tags=["cases"])
+
+_TAKEN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "It was there; `outcome` tells whether anything changed."},
+    201: {"description": "It was recorded.", "model": schemas.Submitted},
+}
+
+
+@cases.post("", response_model=schemas.Submitted, responses=_TAKEN | problems(409, 412, 413))
+def enrol_case(case: schemas.CaseIn, visit: CentreVisit, if_match: IfMatch = None) -> Response:
+    """Enrol a case, or bring the one of this reference up to date; all of it or nothing."""
+    done = submit_case(
+        visit.context, visit.centre_id, _as_read(case), now=visit.now, seen=seen_of(if_match)
+    )
+    return _submitted(visit, done, 201 if done.outcome == "new" else 200)
+
+
+def _as_read(case: schemas.CaseIn) -> JsonCase:
+    """The case by column, as rosters are read."""
+    given = case.model_dump(exclude_none=True)
+    events, contact = given.pop("events", []), given.pop("contact", {})
+    return JsonCase(given | contact, events)
+
+
+def _submitted(visit: Visit, done: Submitted, status: int) -> Response:
+    view, etag = case_view(visit.context, done.case_id)
+    said = view | {
+        "outcome": done.outcome,
+        "events_recorded": done.events,
+        "reminders_planned": done.planned,
+        "notes": [_note(text) for text in done.notes],
+    }
+    headers = {"ETag": f'"{etag}"', "Location": f"/v1/cases/{done.case_id}"}
+    return JSONResponse(schemas.Submitted.model_validate(said).model_dump(), status, headers)
+
+
+def _note(text: Text) -> dict[str, str]:
+    return {"zh": text.zh, "en": text.en}
+
+
+@cases.get("", responses=problems())
+def list_cases(  # noqa: PLR0913  # each filter is a parameter of the request
+    request: Request,
+    response: Response,
+    visit: CentreVisit,
+    *,
+    state: schemas.CaseState | None = None,
+    reference: Annotated[str | None, Query(max_length=64)] = None,
+    after: Cursor = "",
+    limit: Limit = 100,
+) -> schemas.CasePage:
+    """The centre's cases, oldest first."""
+    items, following = case_page(
+        visit.context, visit.centre_id, after=after, state=state, reference=reference, limit=limit
+    )
+    if following is not None:
+        address = request.url.include_query_params(after=following)
+        response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
+    return schemas.CasePage.model_validate({"items": items, "next": following})
+
+
+@cases.get("/{case_id}", responses=problems(404))
+def show_case(case_id: CaseId, response: Response, visit: CentreVisit) -> schemas.CaseOut:
+    """One case with its events; the contact is masked."""
+    view, etag = case_view(visit.context, _case(visit, case_id))
+    response.headers["ETag"] = f'"{etag}"'
+    return schemas.CaseOut.model_validate(view)
+
+
+def _case(visit: Visit, written: str) -> str:
+    return case_of(visit.context, visit.centre_id, written)
+
+
+@cases.get("/{case_id}/deadlines", responses=problems(404))
+def list_deadlines(case_id: CaseId, visit: CentreVisit) -> schemas.Deadlines:
+    """The deadlines of a case, each with its derivation."""
+    items = deadline_views(visit.context, _case(visit, case_id))
+    return schemas.Deadlines.model_validate({"items": items})
+
+
+@cases.get("/{case_id}/reminders", responses=problems(404))
+def list_reminders(case_id: CaseId, visit: CentreVisit) -> schemas.Reminders:
+    """The reminders of a case, each with its attempts."""
+    items = reminder_views(visit.context, _case(visit, case_id))
+    return schemas.Reminders.model_validate({"items": items})
+
+
+@cases.post(
+    "/{case_id}/events",
+    response_model=schemas.Submitted,
+    responses=_TAKEN | problems(404, 409, 412, 413),
+)
+def record_event(
+    case_id: CaseId, event: schemas.EventIn, visit: CentreVisit, if_match: IfMatch = None
+) -> Response:
+    """Record an event of a case; the same one again changes nothing."""
+    done = submit_event(
+        visit.context,
+        visit.centre_id,
+        _case(visit, case_id),
+        event.model_dump(),
+        now=visit.now,
+        seen=seen_of(if_match),
+    )
+    return _submitted(visit, done, 201 if done.events else 200)
+
+
+@cases.post("/{case_id}/events/{event_id}/void", responses=problems(404, 409, 412, 413))
+def void_event(
+    case_id: CaseId,
+    event_id: EventId,
+    void: schemas.VoidIn,
+    response: Response,
+    visit: CentreVisit,
+    if_match: IfMatch = None,
+) -> schemas.CaseOut:
+    """Take an event back; dates and reminders are worked out anew, the audit trail keeps both."""
+    place = (_case(visit, case_id), event_id)
+    take_event_back(
+        visit.context, visit.caller, place, void.reason, now=visit.now, seen=seen_of(if_match)
+    )
+    return show_case(place[0], response, visit)

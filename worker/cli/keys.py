@@ -1,0 +1,73 @@
+"""`qida keys`: who may ask for what over HTTP."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from worker.cli.output import Centre, Json, opened, opened_to_read, print_json, print_table, say
+from worker.domain.errors import Text
+
+_COLUMNS = ("id", "centre", "name", "kind", "prefix", "created_at", "expires_at",
+            "last_used_at", "revoked_at")  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="API keys.")
+    group.command("create")(create)
+    group.command("list")(list_keys)
+    group.command("revoke")(revoke)
+    app.add_typer(group, name="keys")
+
+
+def create(
+    centre: Annotated[str | None, typer.Option(help="The centre whose cases it opens.")] = None,
+    kind: Annotated[Literal["test", "team", "live"], typer.Option(help="Its kind.")] = "live",
+    operator: Annotated[
+        bool, typer.Option("--operator", help="An operator's key: job runs, no cases.")
+    ] = False,
+    name: Annotated[str, typer.Option(help="What it is for; no names of people.")] = "",
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="How long it holds; for good if not given.")
+    ] = None,
+) -> None:
+    """Make a key and print it once, alone, on stdout."""
+    from worker.services.api_keys import create_key
+
+    if operator == (centre is not None):
+        raise typer.BadParameter(
+            "请写 --centre 或 --operator 之一 / give one of --centre and --operator"
+        )
+    with opened() as runtime:
+        made = create_key(
+            runtime.context,
+            centre_id=centre,
+            kind=kind,
+            name=name,
+            days=days,
+            now=runtime.clock.now(),
+        )
+    say(Text("请立即妥善保存，以后不再显示", "keep it safe now: it is not shown again"))
+    typer.echo(made)
+
+
+def list_keys(centre: Centre = None, as_data: Json = False) -> None:
+    """List keys; their secrets are not kept."""
+    from worker.services.api_keys import key_listing
+
+    with opened_to_read() as reading:
+        rows = key_listing(reading, centre_id=centre)
+    if as_data:
+        print_json(rows)
+    else:
+        print_table(rows, _COLUMNS)
+
+
+def revoke(key: Annotated[str, typer.Argument(metavar="ID|PREFIX")]) -> None:
+    """Revoke a key; from now on it opens nothing."""
+    from worker.clock import SystemClock
+    from worker.services.api_keys import revoke_key
+
+    with opened_to_read() as reading:
+        revoke_key(reading, key, now=SystemClock().now())
+    say(Text("已吊销", "revoked"))
