@@ -22,7 +22,10 @@ CRASH_POINTS = (
     "in_enrol",
     "after_enrol",
 )
-"""Every point, in the order a reminder meets them."""
+"""Every point of sending, in the order a reminder meets them."""
+
+FORGETTING_POINTS = ("in_retain", "in_erase", "in_rotate")
+"""Points of what no reminder meets: erasing, and changing the keys."""
 
 _passed: dict[str, int] = {}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.domain.centres import DEFAULT_SEASON, Closure, Season
+from worker.domain.centres import DEFAULT_SEASON, Closure, Retention, Season
 from worker.domain.periods import Days, WorkingDays
 from worker.rulebook import Rulebook, load_centres, load_rulebook, require
 
@@ -59,6 +59,7 @@ banks:
   示例银行甲: {period: {days: 5}, hotline: 示例0001}
 reached_when: {sms: accepted, email: {no_bounce_after: 90m}}
 abroad_numbers: true
+retention: {contact: 60d, proof: 1095d}
 overrides:
   national.phone-loss-report:
     start_counted: true
@@ -82,9 +83,18 @@ overrides:
     assert not centre.sms_receipt_required
     assert centre.email_no_bounce_after == timedelta(minutes=90)
     assert centre.abroad_numbers
+    assert centre.retention == Retention(timedelta(days=60), timedelta(days=1095))
     assert centre.counts_start_of(PHONE_REPORT)
     assert not centre.counts_start_of("nanjing-citizen-card.phone-loss-report")
     assert [step.name for step in centre.overrides[PHONE_REPORT].steps] == ["at_once", "last_day"]
+
+
+def test_proof_is_not_kept_shorter_than_the_contact(write: Write, rulebook: Rulebook) -> None:
+    centres = write("centres/city.yaml", f"{LEAST}retention: {{contact: 60d, proof: 30d}}\n")
+
+    _, faults = load_centres(centres, rulebook)
+
+    assert [fault.code for fault in faults] == ["contradiction"]
 
 
 def test_other_steps_do_not_make_a_rule_stricter(write: Write, rulebook: Rulebook) -> None:

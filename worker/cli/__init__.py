@@ -20,6 +20,7 @@ from worker.cli import (
     enrolling,
     fake_twilio,
     keys,
+    privacy,
     reminders,
     rules,
     running,
@@ -49,6 +50,7 @@ running.register(app)
 fake_twilio.register(app)
 keys.register(app)
 audit.register(app)
+privacy.register(app)
 
 
 def _version(wanted: bool) -> None:

@@ -68,6 +68,15 @@ class RuleOverride:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long a centre keeps what (decision 0005): the contact after a case ended, and what
+    proves its reminders, without identity."""
+
+    contact: timedelta = timedelta(days=30)
+    proof: timedelta = timedelta(days=730)
+
+
+@dataclass(frozen=True, slots=True)
 class Centre:
     """Owner of cases; the content of one `config/centres/*.yaml`.
 
@@ -89,6 +98,7 @@ class Centre:
     sms_receipt_required: bool = True
     email_no_bounce_after: timedelta = timedelta(hours=4)
     abroad_numbers: bool = False
+    retention: Retention = Retention()
     overrides: Mapping[str, RuleOverride] = field(default_factory=dict)
     version: str = ""
 

@@ -24,6 +24,7 @@ from worker.services.inbox import Seen, take_in
 from worker.services.operations import last_worked_at, run_duty
 from worker.services.recalculating import recalculate
 from worker.services.receipts import poll
+from worker.services.retention import retain
 from worker.services.sending import send_due
 from worker.services.settling import rescue, settle_uncertain
 from worker.services.staff import mail_staff
@@ -66,6 +67,7 @@ class Duties:
             "forecast": (_named(warn_of_late), timedelta(minutes=15)),
             "redact": (_named(redact), timedelta(minutes=5)),
             "sweep": (self._sweep, timedelta(minutes=30)),
+            "retain": (_named(retain), timedelta(hours=1)),
         }
         return {name: (self._bound(name, duty), every) for name, (duty, every) in duties.items()}
 

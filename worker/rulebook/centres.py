@@ -7,7 +7,15 @@ from functools import partial
 from pathlib import Path
 
 from worker.configfile import Item, read_folder
-from worker.domain.centres import DEFAULT_SEASON, Bank, Centre, Closure, RuleOverride, Season
+from worker.domain.centres import (
+    DEFAULT_SEASON,
+    Bank,
+    Centre,
+    Closure,
+    Retention,
+    RuleOverride,
+    Season,
+)
 from worker.domain.errors import Fault, Text
 from worker.domain.periods import WorkingDays
 from worker.domain.rules import Rule, RuleKind
@@ -44,6 +52,7 @@ def _centre(name: str, item: Item, *, rulebook: Rulebook) -> Centre:
             "banks",
             "reached_when",
             "abroad_numbers",
+            "retention",
             "overrides",
         ),
     )
@@ -67,6 +76,7 @@ def _centre(name: str, item: Item, *, rulebook: Rulebook) -> Centre:
         sms_receipt_required=reached_when["sms"].one_of(("receipt", "accepted")) != "accepted",
         email_no_bounce_after=_no_bounce_after(reached_when["email"]),
         abroad_numbers=given["abroad_numbers"].flag(),
+        retention=_retention(given["retention"]),
         overrides=_overrides(given["overrides"], rulebook),
     )
     return replace(centre, version=content_hash([asdict(centre)[name] for name in _DECIDES]))
@@ -170,6 +180,25 @@ def _no_bounce_after(item: Item) -> timedelta:
         return timedelta(hours=4)
     unit = {"m": "minutes", "h": "hours", "d": "days"}[written[-1]]
     return timedelta(**{unit: int(written[:-1])})
+
+
+def _retention(item: Item) -> Retention:
+    given, usual = item.fields((), ("contact", "proof")), Retention()
+    kept = Retention(
+        _days(given["contact"], usual.contact, "30d"), _days(given["proof"], usual.proof, "730d")
+    )
+    if kept.proof < kept.contact:
+        given["proof"].fault(
+            "contradiction",
+            Text("证据须保留得不短于联系方式", "proof is kept at least as long as the contact"),
+            Text("例如 contact: 30d, proof: 730d", "e.g. contact: 30d, proof: 730d"),
+        )
+    return kept
+
+
+def _days(item: Item, absent: timedelta, example: str) -> timedelta:
+    written = item.match(r"[1-9]\d{0,3}d", example) if item.given else ""
+    return timedelta(days=int(written[:-1])) if written else absent
 
 
 def _overrides(item: Item, rulebook: Rulebook) -> dict[str, RuleOverride]:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 DUTIES = (
     "reload", "inbox", "recalculate", "rescue", "settle", "poll", "send", "bounces", "audit",
-    "staff", "forecast", "redact", "sweep",
+    "staff", "forecast", "redact", "sweep", "retain",
 )  # fmt: skip
 """The duties of a worker by name, as job runs record them."""
 

@@ -20,11 +20,11 @@ Kind = Literal["sms", "email"]
 def opt_out_by_link(context: Context, ref: str, *, now: datetime) -> bool:
     """Whoever got the message with this `ref` wants no more from that centre at that address.
 
-    False where no message carries the ref.
+    False where no message carries the ref, or the person's data was erased since.
     """
     with context.db.transaction() as session:
         attempt = attempt_by_ref(session, ref)
-        if attempt is None:
+        if attempt is None or not attempt.address_index:  # erased: nobody knows whose it was
             return False
         add_opt_out(session, attempt.address_index, attempt.centre_id, "link", now)
         return True

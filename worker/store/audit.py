@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -99,9 +99,21 @@ def _broken(entry: AuditEntryRow, before: Trail) -> Broken | None:
     return "changed" if entry.hash != entry_hash(entry) else None
 
 
+def head(session: Session) -> tuple[int, str]:
+    """Place and hash of the last entry; 0 and nothing before the first."""
+    newest = select(AuditEntryRow.seq, AuditEntryRow.hash).order_by(col(AuditEntryRow.seq).desc())
+    return session.exec(newest.limit(1)).first() or (0, "")
+
+
 def hash_at(session: Session, seq: int) -> str | None:
     """The hash of an entry by its place in the chain; None where the chain does not reach it."""
     return session.exec(select(AuditEntryRow.hash).where(AuditEntryRow.seq == seq)).first()
+
+
+def entries_about(session: Session, subject: str) -> Sequence[AuditEntryRow]:
+    """What was done to one thing, oldest first."""
+    found = select(AuditEntryRow).where(AuditEntryRow.subject == subject)
+    return session.exec(found.order_by(col(AuditEntryRow.seq))).all()
 
 
 def is_audited(session: Session, entry_id: str) -> bool:

@@ -7,7 +7,7 @@ what it reads still holds when it writes. Every commit is on the disk before it 
 import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -118,6 +118,17 @@ class Database:
         with _explained(self.place), self.engine.begin() as connection:
             _hold(connection, purpose)
             yield connection
+
+    def scrub(self) -> bool:
+        """Empty SQLite's write-ahead log, which still holds what was erased (`secure_delete` has
+        overwritten it in the file itself). False while a reader keeps it from being emptied."""
+        if self.dialect != "sqlite":
+            return True  # PostgreSQL recycles its log by itself; what it holds is sealed
+        with _explained(self.place), closing(self.engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA query_only = OFF")
+            busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return bool(busy == 0)
 
     def close(self) -> None:
         """Let go of every connection."""
