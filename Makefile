@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check format bench prove lock clean
+.PHONY: help setup run test check format openapi bench prove lock clean
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -31,6 +31,9 @@ check: .venv/dev.stamp  ## format, lint, types, layers, shipped rules and templa
 format: .venv/dev.stamp  ## put the code into shape
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+openapi: .venv/run.stamp  ## write openapi.json from the routes
+	$(PY) -m worker.api.document > openapi.json
 
 bench: .venv/dev.stamp  ## measure speed and print the figures
 	$(PY) -m benchmarks $(ARGS)

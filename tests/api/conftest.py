@@ -1,7 +1,7 @@
 """The application served on loopback over a real installation."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode
@@ -12,6 +12,7 @@ from twilio.request_validator import RequestValidator
 from tests.api.office import Office as Caller
 from tests.services.desk import Desk, Office, Provider, beijing
 from worker.api.app import create_app
+from worker.api.pace import Pace
 from worker.api.server import served
 from worker.clock import FixedClock
 from worker.domain.delivery import Accepted
@@ -104,12 +105,13 @@ def site(desk: Desk) -> Iterator[Site]:
 def anyone(
     tmp_path: Path, keys: KeyRing, sqlite_database: Database, knowledge: Knowledge
 ) -> Iterator[Caller]:
-    """Someone without a key before an installation that holds the case A-1 of the centre demo."""
-    office = Office(tmp_path, keys, knowledge)
+    """Someone without a key before an installation of two centres; demo's case is A-1."""
+    twin = replace(knowledge.centres["demo"], id="twin")
+    office = Office(tmp_path, keys, replace(knowledge, centres={**knowledge.centres, "twin": twin}))
     desk = office.desk(sqlite_database, FixedClock(beijing("2026-11-20T16:30")))
     with sqlite_database.transaction() as session:
         stamp(session, keys, stamp="test", now=desk.now)
-    desk.enrol()
+    desk.enrol(centre="demo")
     app = create_app(lambda: desk.context, desk.clock)
     with served(app, "127.0.0.1", 0) as port:
         yield Caller(desk, port)
@@ -120,3 +122,18 @@ def anyone(
 def office(anyone: Caller) -> Caller:
     """The system of the centre demo."""
     return anyone.holding("demo")
+
+
+@pytest.fixture
+def other(anyone: Caller) -> Caller:
+    """The system of another centre, which has no case."""
+    return anyone.holding("twin")
+
+
+@pytest.fixture
+def slow(anyone: Caller) -> Iterator[Caller]:
+    """The system of demo before an application that lets two requests pass, then one in 10 s."""
+    desk = anyone.desk
+    app = create_app(lambda: desk.context, desk.clock, pace=Pace(per_second=0.1, burst=2))
+    with served(app, "127.0.0.1", 0) as port:
+        yield replace(anyone.holding("demo"), port=port)

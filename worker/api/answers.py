@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import Header, Path, Query
+from pydantic.json_schema import SkipJsonSchema
 
 from worker.api.problems import MEDIA_TYPE
 from worker.api.schemas import ProblemOut
@@ -17,8 +18,16 @@ CaseId = Annotated[
 ]
 EventId = Annotated[str, Path(max_length=80, description="An event's id.")]
 IfMatch = Annotated[
-    str | None,
+    str | SkipJsonSchema[None],
     Header(max_length=1000, description="Entity tags of the case as last seen, or `*`."),
+]
+IdempotencyKey = Annotated[
+    str | SkipJsonSchema[None],
+    Header(
+        min_length=1,
+        max_length=255,
+        description="The same key with the same request gets the same answer for 24 hours.",
+    ),
 ]
 Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
 Cursor = Annotated[
@@ -43,7 +52,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemOut.__name__}"}}}
     return {
         status: {"description": _SAID[status], "content": content}
-        for status in sorted({401, 403, 422, 503, *statuses})
+        for status in sorted({401, 403, 422, 429, 503, *statuses})
     }
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -11,9 +12,11 @@ from worker.api.callbacks import hook, unsubscribing
 from worker.api.cases import cases
 from worker.api.desk import Desk, desk_of
 from worker.api.envelope import Envelope
+from worker.api.pace import Pace
 from worker.api.previews import previews
 from worker.api.problems import add_problems
 from worker.api.runs import runs
+from worker.api.schemas import ProblemOut
 from worker.clock import Clock
 from worker.runtime import Callbacks
 from worker.services.context import Context
@@ -28,11 +31,28 @@ _ABOUT = (
 )
 
 
+class _Described(FastAPI):
+    """FastAPI, with the schema of problems in its description: no route has it as its answer."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        described = super().openapi()
+        problem = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
+        described["components"]["schemas"] |= {**problem.pop("$defs", {}), "ProblemOut": problem}
+        return described
+
+
 def create_app(
-    context: Callable[[], Context], clock: Clock, callbacks: Callbacks | None = None
+    context: Callable[[], Context],
+    clock: Clock,
+    callbacks: Callbacks | None = None,
+    pace: Pace | None = None,
 ) -> FastAPI:
-    """The application over the context in force; without `callbacks` there is no hook."""
-    app = FastAPI(
+    """The application over the context in force; without `callbacks` there is no hook.
+
+    `pace` is how fast a key may ask.
+    """
+    app = _Described(
         title="Qida",
         version=__version__,
         description=_ABOUT,
@@ -41,7 +61,7 @@ def create_app(
         # Two operations of one name would be told apart by their paths alone
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.desk = Desk(context, clock)
+    app.state.desk = Desk(context, clock, pace or Pace())
     add_problems(app)
     for router in (cases, previews, runs, health, unsubscribing):
         app.include_router(router)

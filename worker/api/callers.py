@@ -30,6 +30,7 @@ _NOT_AN_OPERATOR = Problem(
 _NOT_A_CENTRE = Problem(
     403, "key.centre_only", Text("此处须用网点密钥", "this takes the key of a centre")
 )
+_TOO_FAST = Text("请求过快，请稍后再试", "too many requests; come again shortly")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ def _visit(
     caller = caller_of(context, presented.credentials, now=now) if presented else None
     if caller is None:
         raise _NO_KEY
+    if wait := desk.pace.seconds_to_wait(caller.key_id, now):
+        raise Problem(429, "too_fast", _TOO_FAST, headers={"Retry-After": str(wait)})
     return Visit(context, now, caller)
 
 

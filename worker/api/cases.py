@@ -1,15 +1,29 @@
 """Cases over HTTP: enrolled, looked at, and events recorded or taken back."""
 
+import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
+from pydantic.json_schema import SkipJsonSchema
 
 from worker.api import schemas
-from worker.api.answers import CaseId, Cursor, EventId, IfMatch, Limit, problems, seen_of
+from worker.api.answers import (
+    CaseId,
+    Cursor,
+    EventId,
+    IdempotencyKey,
+    IfMatch,
+    Limit,
+    problems,
+    seen_of,
+)
 from worker.api.callers import CentreVisit, Visit
 from worker.domain.errors import Text
 from worker.rosters import JsonCase
+from worker.services.answering_once import Answer, answer_once
+from worker.services.answering_once import Request as Once
 from worker.services.casebook import (
     case_of,
     case_page,
@@ -28,12 +42,35 @@ _TAKEN: dict[int | str, dict[str, Any]] = {
 
 
 @cases.post("", response_model=schemas.Submitted, responses=_TAKEN | problems(409, 412, 413))
-def enrol_case(case: schemas.CaseIn, visit: CentreVisit, if_match: IfMatch = None) -> Response:
+def enrol_case(
+    case: schemas.CaseIn,
+    visit: CentreVisit,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Enrol a case, or bring the one of this reference up to date; all of it or nothing."""
-    done = submit_case(
-        visit.context, visit.centre_id, _as_read(case), now=visit.now, seen=seen_of(if_match)
-    )
-    return _submitted(visit, done, 201 if done.outcome == "new" else 200)
+
+    def enrol() -> Answer:
+        seen = seen_of(if_match)
+        done = submit_case(visit.context, visit.centre_id, _as_read(case), now=visit.now, seen=seen)
+        return _submitted(visit, done, 201 if done.outcome == "new" else 200)
+
+    return _once(visit, idempotency_key, ("enrol", case.model_dump_json()), enrol)
+
+
+def _once(
+    visit: Visit, key: str | None, said: tuple[str, ...], act: Callable[[], Answer]
+) -> Response:
+    """The answer of `act`, or the one its key got before; `said` is all that the request says."""
+    if key is None:
+        return _response(act())
+    request = Once(visit.centre_id, key, json.dumps(said))
+    return _response(answer_once(visit.context, request, act, now=visit.now))
+
+
+def _response(answer: Answer) -> Response:
+    headers = {"ETag": f'"{answer.etag}"', "Location": f"/v1/cases/{answer.case_id}"}
+    return Response(answer.body, answer.status, headers, "application/json")
 
 
 def _as_read(case: schemas.CaseIn) -> JsonCase:
@@ -43,7 +80,7 @@ def _as_read(case: schemas.CaseIn) -> JsonCase:
     return JsonCase(given | contact, events)
 
 
-def _submitted(visit: Visit, done: Submitted, status: int) -> Response:
+def _submitted(visit: Visit, done: Submitted, status: int) -> Answer:
     view, etag = case_view(visit.context, done.case_id)
     said = view | {
         "outcome": done.outcome,
@@ -51,8 +88,8 @@ def _submitted(visit: Visit, done: Submitted, status: int) -> Response:
         "reminders_planned": done.planned,
         "notes": [_note(text) for text in done.notes],
     }
-    headers = {"ETag": f'"{etag}"', "Location": f"/v1/cases/{done.case_id}"}
-    return JSONResponse(schemas.Submitted.model_validate(said).model_dump(), status, headers)
+    body = schemas.Submitted.model_validate(said).model_dump_json()
+    return Answer(status, body, etag, done.case_id)
 
 
 def _note(text: Text) -> dict[str, str]:
@@ -65,8 +102,8 @@ def list_cases(  # noqa: PLR0913  # each filter is a parameter of the request
     response: Response,
     visit: CentreVisit,
     *,
-    state: schemas.CaseState | None = None,
-    reference: Annotated[str | None, Query(max_length=64)] = None,
+    state: schemas.CaseState | SkipJsonSchema[None] = None,
+    reference: Annotated[str | SkipJsonSchema[None], Query(max_length=64)] = None,
     after: Cursor = "",
     limit: Limit = 100,
 ) -> schemas.CasePage:
@@ -112,32 +149,49 @@ def list_reminders(case_id: CaseId, visit: CentreVisit) -> schemas.Reminders:
     responses=_TAKEN | problems(404, 409, 412, 413),
 )
 def record_event(
-    case_id: CaseId, event: schemas.EventIn, visit: CentreVisit, if_match: IfMatch = None
+    case_id: CaseId,
+    event: schemas.EventIn,
+    visit: CentreVisit,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Record an event of a case; the same one again changes nothing."""
-    done = submit_event(
-        visit.context,
-        visit.centre_id,
-        _case(visit, case_id),
-        event.model_dump(),
-        now=visit.now,
-        seen=seen_of(if_match),
-    )
-    return _submitted(visit, done, 201 if done.events else 200)
+
+    def record() -> Answer:
+        done = submit_event(
+            visit.context,
+            visit.centre_id,
+            _case(visit, case_id),
+            event.model_dump(),
+            now=visit.now,
+            seen=seen_of(if_match),
+        )
+        return _submitted(visit, done, 201 if done.events else 200)
+
+    return _once(visit, idempotency_key, ("record", case_id, event.model_dump_json()), record)
 
 
-@cases.post("/{case_id}/events/{event_id}/void", responses=problems(404, 409, 412, 413))
-def void_event(
+@cases.post(
+    "/{case_id}/events/{event_id}/void",
+    response_model=schemas.CaseOut,
+    responses=problems(404, 409, 412, 413),
+)
+def void_event(  # path, body, key and two headers of the request
     case_id: CaseId,
     event_id: EventId,
     void: schemas.VoidIn,
-    response: Response,
     visit: CentreVisit,
     if_match: IfMatch = None,
-) -> schemas.CaseOut:
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Take an event back; dates and reminders are worked out anew, the audit trail keeps both."""
-    place = (_case(visit, case_id), event_id)
-    take_event_back(
-        visit.context, visit.caller, place, void.reason, now=visit.now, seen=seen_of(if_match)
-    )
-    return show_case(place[0], response, visit)
+
+    def take_back() -> Answer:
+        found, seen = _case(visit, case_id), seen_of(if_match)
+        place = (found, event_id)
+        take_event_back(visit.context, visit.caller, place, void.reason, now=visit.now, seen=seen)
+        view, etag = case_view(visit.context, found)
+        return Answer(200, schemas.CaseOut.model_validate(view).model_dump_json(), etag, found)
+
+    said = ("void", case_id, event_id, void.reason)
+    return _once(visit, idempotency_key, said, take_back)

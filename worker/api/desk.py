@@ -1,21 +1,23 @@
 """What every route works with: the configuration in force, and the instant of the request."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from fastapi import Request
 
+from worker.api.pace import Pace
 from worker.clock import Clock
 from worker.services.context import Context
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The context as it is now, since a reload makes a new one, and the clock."""
+    """The context as it is now, since a reload makes a new one, the clock, and the keys' pace."""
 
     current: Callable[[], Context]
     clock: Clock
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def context(self) -> Context:

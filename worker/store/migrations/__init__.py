@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
+from worker.store import answers as answers  # its table stands beside its functions
 from worker.store.database import Database
 
 

@@ -33,6 +33,7 @@ TABLES = (
     "opt_out",
     "job_run",
     "audit_entry",
+    "answer",
 )
 
 
@@ -51,6 +52,7 @@ def upgrade() -> None:
     _opt_out()
     _job_run()
     _audit_entry()
+    _answer()
 
 
 def downgrade() -> None:
@@ -368,3 +370,19 @@ def _audit_entry() -> None:
         text("hash"),
         sa.UniqueConstraint("seq", name="uq_audit_entry_seq"),
     )
+
+
+def _answer() -> None:
+    create_table(
+        "answer",
+        refers_to("centre", "answer", "centre_id"),
+        text("case_id", nullable=True),
+        text("fingerprint"),
+        number("status"),
+        text("etag"),
+        sealed("body_sealed", nullable=True),
+        time("lease_until_at"),
+        time("expires_at"),
+    )
+    index("ix_answer_expires_at", "answer", "expires_at")
+    index("ix_answer_case_id", "answer", "case_id")

@@ -1,0 +1,112 @@
+"""What belongs to another centre answers like what does not exist, on every route there is."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.api.office import Answer, Office, a_case, reported
+from worker.api.document import document
+
+MISSING = "f" * 32
+BODIES: Mapping[str, Any] = {
+    "record_event": reported("reported_in_writing", "2026-11-20T16:25:00+08:00"),
+    "void_event": {"reason": "填错"},
+}
+"""What to send to the routes that take a body."""
+
+WITHOUT_IDS = {"enrol_case", "list_cases", "preview", "list_runs", "healthz", "readyz"}
+"""Routes that name nothing of a centre; what they show is tested one by one below."""
+
+
+class Route(NamedTuple):
+    """A route whose address names a case or more."""
+
+    name: str
+    method: str
+    path: str
+
+
+def routes() -> list[Route]:
+    """Every route of the description that is not known to name nothing."""
+    return [
+        Route(operation["operationId"], method.upper(), path)
+        for path, methods in json.loads(document())["paths"].items()
+        for method, operation in methods.items()
+        if operation["operationId"] not in WITHOUT_IDS
+    ]
+
+
+def asked(office: Office, route: Route, ids: Mapping[str, str]) -> Answer:
+    """A route with these ids in its address; KeyError for a parameter that nobody thought of."""
+    path = route.path.format_map(ids)
+    body = BODIES[route.name] if route.method != "GET" else None
+    sent = json.dumps(body).encode() if body else None
+    return office.ask(route.method, path, sent, **{"Content-Type": "application/json"})
+
+
+def ids_of(office: Office) -> dict[str, str]:
+    """The ids of the one case that demo has."""
+    case = office.get("/v1/cases/ref:A-1").body
+    return {"case_id": case["id"], "event_id": case["events"][0]["id"]}
+
+
+FORMS: Mapping[str, Callable[[dict[str, str]], dict[str, str]]] = {
+    "by id": lambda ids: ids,
+    "by reference": lambda ids: ids | {"case_id": "ref:A-1"},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("route", routes(), ids=lambda route: route.name)
+def test_another_centres_case_answers_like_a_missing_one(
+    office: Office, other: Office, route: Route, form: str
+) -> None:
+    foreign = FORMS[form](ids_of(office))
+    missing = {"case_id": MISSING, "event_id": MISSING}
+
+    theirs = asked(other, route, foreign)
+    nobodys = asked(other, route, missing)
+    ours = asked(office, route, foreign)
+
+    assert (theirs.status, theirs.text) == (nobodys.status, nobodys.text)
+    assert theirs.status == 404
+    assert ours.status in (200, 201)  # so the address was right
+
+
+def test_another_centres_event_answers_like_a_missing_one(office: Office, other: Office) -> None:
+    other.post("/v1/cases", a_case("A-1"))
+    foreign = ids_of(office)["event_id"]
+
+    theirs = other.post(f"/v1/cases/ref:A-1/events/{foreign}/void", {"reason": "x"})
+    nobodys = other.post(f"/v1/cases/ref:A-1/events/{MISSING}/void", {"reason": "x"})
+
+    assert (theirs.status, theirs.text) == (404, nobodys.text)
+    assert office.get("/v1/cases/ref:A-1").body["events"][0]["voided_at"] is None
+
+
+def test_the_same_reference_is_another_case_at_another_centre(
+    office: Office, other: Office
+) -> None:
+    made = other.post("/v1/cases", a_case("A-1", contact={"phone": "10000000009"}))
+
+    assert made.status == 201
+    assert made.body["id"] != office.get("/v1/cases/ref:A-1").body["id"]
+    assert office.get("/v1/cases/ref:A-1").body["contact"]["phone"] == "****0001"
+
+
+def test_a_listing_shows_the_own_cases_alone(office: Office, other: Office) -> None:
+    first = office.get("/v1/cases").body["items"]
+
+    theirs = other.get("/v1/cases").body["items"]
+    by_reference = other.get("/v1/cases?reference=A-1").body["items"]
+
+    assert [case["reference"] for case in first] == ["A-1"]
+    assert theirs == by_reference == []
+
+
+def test_no_body_names_a_centre(other: Office) -> None:
+    refused = other.post("/v1/cases", a_case("B-1", centre="demo"))
+
+    assert (refused.status, other.pointers(refused)) == (422, [("/centre", "extra_forbidden")])
