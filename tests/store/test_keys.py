@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from worker.domain.errors import Misconfigured
-from worker.store.keys import CannotOpen, KeyRing, create_key_ring, load_key_ring
+from worker.store.keys import (
+    CannotOpen,
+    KeyRing,
+    add_key,
+    create_key_ring,
+    drop_old_keys,
+    key_id_of,
+    load_key_ring,
+)
 
 PLACE = {"table": "case", "column": "phone_sealed", "row_id": "c1", "centre_id": "chengdu-01"}
 PHONE = "10000000001"
@@ -114,8 +122,52 @@ def test_the_first_key_seals_and_every_key_opens(path: Path) -> None:
     both = load_key_ring(path)
 
     assert both.open(sealed_before, **PLACE) == PHONE
+    assert next(iter(both.sealing)) != next(iter(old.sealing))
+
+
+def test_a_ring_in_use_takes_up_a_key_that_is_added(path: Path) -> None:
+    in_use = create_key_ring(path)
+    before = in_use.current
+
+    add_key(path)
+
+    elsewhere = load_key_ring(path)
+    assert in_use.open(elsewhere.seal(PHONE, **PLACE), **PLACE) == PHONE
+    assert key_id_of(in_use.seal(PHONE, **PLACE)) == elsewhere.current != before
+
+
+def test_a_ring_in_use_goes_on_while_its_file_is_broken(path: Path) -> None:
+    in_use = create_key_ring(path)
+    sealed = in_use.seal(PHONE, **PLACE)
+    path.write_text("{")
+
+    again = in_use.seal(PHONE, **PLACE)
+
+    assert [in_use.open(one, **PLACE) for one in (sealed, again)] == [PHONE, PHONE]
+
+
+def test_an_added_key_changes_neither_index_nor_digest(path: Path) -> None:
+    before = create_key_ring(path)
+    index, digest = before.index(PHONE, centre_id="demo"), before.digest("text")
+
+    add_key(path)
+
+    after = load_key_ring(path)
+    assert (after.index(PHONE, centre_id="demo"), after.digest("text")) == (index, digest)
+    assert len(after.sealing) == 2
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_an_old_key_sealed_opens_no_more_once_it_is_dropped(path: Path) -> None:
+    sealed = create_key_ring(path).seal(PHONE, **PLACE)
+    add_key(path)
+
+    gone = drop_old_keys(path)
+
+    assert gone == 1
     with pytest.raises(CannotOpen):
-        old.open(both.seal(PHONE, **PLACE), **PLACE)
+        load_key_ring(path).open(sealed, **PLACE)
 
 
 def test_a_new_ring_is_for_its_owner_alone_and_leaves_no_draft(path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from worker.cli.key_ring import rotate
 from worker.cli.output import Centre, Json, opened, opened_to_read, print_json, print_table, say
 from worker.domain.errors import Text
 
@@ -13,10 +14,11 @@ _COLUMNS = ("id", "centre", "name", "kind", "prefix", "created_at", "expires_at"
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="API keys.")
+    group = typer.Typer(no_args_is_help=True, help="API keys, and the key that seals.")
     group.command("create")(create)
     group.command("list")(list_keys)
     group.command("revoke")(revoke)
+    group.command("rotate")(rotate)
     app.add_typer(group, name="keys")
 
 

@@ -10,9 +10,12 @@ import json
 import os
 import secrets
 import stat
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
@@ -36,19 +39,36 @@ class CannotOpen(QidaError):
         )
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class KeyRing:
     """Keys in use: the first seals, each opens what it sealed; two more make indexes and digests.
 
-    Its representation shows no key.
+    A ring in use takes up what is added to its file, so that nobody has to be stopped while keys
+    change. Its representation shows no key.
     """
 
     sealing: dict[bytes, AESGCMSIV]
     indexing: bytes
     digesting: bytes
+    path: Path | None = None
+    version: tuple[int, int] = (0, 0)
+
+    @property
+    def current(self) -> bytes:
+        """The id of the key that seals."""
+        self._keep_up()
+        return next(iter(self.sealing))
+
+    def _keep_up(self) -> None:
+        """Read the file again once it changed; while that fails, what we hold still opens."""
+        with suppress(OSError, Misconfigured):
+            if self.path is not None and _version_of(self.path.stat()) != self.version:
+                fresh = load_key_ring(self.path)
+                self.sealing, self.version = fresh.sealing, fresh.version
 
     def seal(self, plain: str, *, table: str, column: str, row_id: str, centre_id: str) -> bytes:
         """Version, key id, nonce and ciphertext of a text, for exactly one place."""
+        self._keep_up()
         key_id, cipher = next(iter(self.sealing.items()))
         nonce = secrets.token_bytes(12)
         place = _place(table, column, row_id, centre_id)
@@ -56,6 +76,8 @@ class KeyRing:
 
     def open(self, sealed: bytes, *, table: str, column: str, row_id: str, centre_id: str) -> str:
         """The text that was sealed for this place. Raises CannotOpen."""
+        if sealed[_KEY_ID] not in self.sealing:
+            self._keep_up()
         cipher = self.sealing.get(sealed[_KEY_ID])
         if cipher is None or sealed[:1] != _VERSION:
             raise CannotOpen(table, column, row_id)
@@ -77,6 +99,11 @@ class KeyRing:
         return hmac.digest(self.digesting, text.encode(), sha256).hex()
 
 
+def key_id_of(sealed: bytes) -> bytes:
+    """Which key sealed a value."""
+    return sealed[_KEY_ID]
+
+
 def _place(table: str, column: str, row_id: str, centre_id: str) -> bytes:
     return _joined(table, column, row_id, centre_id)
 
@@ -93,18 +120,65 @@ def create_key_ring(path: Path) -> KeyRing:
     the file cannot be written.
     """
     ring = {
-        "sealing": [{"id": secrets.token_hex(4), "key": _drawn()}],
+        "sealing": [_new_key()],
         "indexing": _drawn(),
         "digesting": _drawn(),
     }
     try:
         _write_once(path, json.dumps(ring, indent=2).encode())
     except OSError as error:
-        raise Misconfigured(
-            f"无法写入密钥文件 {path}：{error.strerror}；请检查目录",
-            f"the key file {path} cannot be written: {error.strerror}; check its directory",
-        ) from error
+        raise _not_writable(path, error) from error
     return load_key_ring(path)
+
+
+def _not_writable(path: Path, error: OSError) -> Misconfigured:
+    return Misconfigured(
+        f"无法写入密钥文件 {path}：{error.strerror}；请检查目录",
+        f"the key file {path} cannot be written: {error.strerror}; check its directory",
+    )
+
+
+def add_key(path: Path) -> None:
+    """Put a new sealing key in front of those of the ring in `path`, all or nothing and durably.
+
+    The others stay, for they still open what they sealed. The keys that index and digest never
+    change: what they made can be found or compared by them alone. Raises Misconfigured.
+    """
+    written = _read(path)
+    _write_anew(path, written | {"sealing": [_new_key(), *written["sealing"]]})
+
+
+def drop_old_keys(path: Path) -> int:
+    """Leave only the key that seals; what another sealed, in backups too, opens never again.
+
+    Returns how many keys went. Raises Misconfigured.
+    """
+    written = _read(path)
+    first, *old = written["sealing"]
+    _write_anew(path, written | {"sealing": [first]})
+    return len(old)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    load_key_ring(path)  # refuses one that is missing, broken or open to others
+    written: dict[str, Any] = json.loads(path.read_bytes())
+    return written
+
+
+def _write_anew(path: Path, ring: Mapping[str, object]) -> None:
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        _write_private(draft, json.dumps(ring, indent=2).encode())
+        draft.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _new_key() -> dict[str, str]:
+    return {"id": secrets.token_hex(4), "key": _drawn()}
 
 
 def _drawn() -> str:
@@ -114,18 +188,23 @@ def _drawn() -> str:
 def _write_once(path: Path, content: bytes) -> None:
     """Write all of a private file or nothing, durably, and leave an existing one alone."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
+        _write_private(draft, content)
         path.hardlink_to(draft)
         _sync_directory(path.parent)
     except FileExistsError:
         pass
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
+
+
+def _write_private(draft: Path, content: bytes) -> None:
+    """A new file for its owner alone, on the disk when this returns."""
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
 
 
 def _sync_directory(directory: Path) -> None:
@@ -139,7 +218,7 @@ def _sync_directory(directory: Path) -> None:
 def load_key_ring(path: Path) -> KeyRing:
     """The ring kept in `path`. Raises Misconfigured if it is missing, broken or open to others."""
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
         content = path.read_bytes()
     except OSError as error:
         raise Misconfigured(
@@ -147,18 +226,25 @@ def load_key_ring(path: Path) -> KeyRing:
             f"the key file {path} cannot be read: {error.strerror}; without it personal data stays "
             "sealed, restore it from its backup",
         ) from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise Misconfigured(
             f"密钥文件 {path} 可被他人访问；请运行 chmod 600 {path}",
             f"others may use the key file {path}; run chmod 600 {path}",
         )
     try:
-        return _ring(json.loads(content))
+        ring = _ring(json.loads(content))
     except (ValueError, KeyError, TypeError):
         raise Misconfigured(
             f"密钥文件 {path} 已损坏；请从备份恢复",
             f"the key file {path} is damaged; restore it from its backup",
         ) from None
+    ring.path, ring.version = path, _version_of(status)
+    return ring
+
+
+def _version_of(status: os.stat_result) -> tuple[int, int]:
+    """A ring is written as a new file, so that two within one tick of the clock still differ."""
+    return status.st_ino, status.st_mtime_ns
 
 
 def _ring(written: dict[str, object]) -> KeyRing:
