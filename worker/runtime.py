@@ -75,7 +75,8 @@ class Runtime:
                          tuple(token for token in tokens if token))  # fmt: skip
 
     def interrupt(self) -> None:
-        """Break off what hangs on the wire."""
+        """Break off what hangs on the wire, and begin nothing more."""
+        self.context.senders.is_stopping = True
         for channel in self.context.channels.values():
             channel.interrupt()
 

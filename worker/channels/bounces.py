@@ -158,7 +158,7 @@ def _receipt(block: Message, ref: str, message_id: str) -> Receipt:
     return Receipt(
         provider_id="",
         ref=ref,
-        status=action[:40],
+        status=action if action in _STATES else "unknown",
         state=state,
         code=code,
         raw=f"message-id:{message_id}" if message_id else "",

@@ -73,7 +73,7 @@ class OneAttemptHttp:
         self._idle_seconds = idle_seconds
         self._tls = ssl.create_default_context() if self._base.scheme == "https" else None
         self._idle: deque[tuple[HTTPConnection, float]] = deque()
-        self._lent: set[HTTPConnection] = set()
+        self._lent: dict[HTTPConnection, socket.socket] = {}
         self._watched = threading.local()
         self._is_closed = False
 
@@ -98,7 +98,7 @@ class OneAttemptHttp:
         target = self._target(url, params)
         body = urlencode(data, doseq=True).encode() if data is not None else None
         connection = self._lend()
-        self._lent.add(connection)
+        self._lent[connection] = connection.sock  # a last answer is read after it is let go
         try:
             connection.sock.settimeout(self._connect_seconds)
             exchange.may_have_left = True
@@ -108,15 +108,15 @@ class OneAttemptHttp:
             connection.close()
             raise
         finally:
-            self._lent.discard(connection)
+            self._lent.pop(connection, None)
         self._take_back(connection)
         return answer
 
     def interrupt(self) -> None:
         """Break off every call that is on the wire, from any thread: each ends with an error."""
-        for connection in tuple(self._lent):
-            with suppress(OSError, AttributeError):  # it ended by itself meanwhile
-                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)  # TLS asks no farewell
+        for wire in tuple(self._lent.values()):
+            with suppress(OSError):  # it ended by itself meanwhile
+                socket.socket.shutdown(wire, socket.SHUT_RDWR)  # TLS asks no farewell
 
     def close(self) -> None:
         """Close what is idle now, and every other connection when its call ends."""

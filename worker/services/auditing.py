@@ -5,11 +5,14 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from worker.domain.calendar import in_china
+from worker.domain.centres import Centre
+from worker.domain.delivery import DeadlineState
 from worker.services.context import Context
 from worker.services.ladder import open_call_task
 from worker.services.receipts import unheard_of_last
 from worker.store.cases import Reach, lapses_at_risk
 from worker.store.database import Session
+from worker.store.tables import DeadlineRow
 
 log = logging.getLogger(__name__)
 
@@ -30,22 +33,33 @@ def audit(context: Context, *, now: datetime) -> Counter[str]:
     Where the SMS sender brings no receipts, one alert stands for a task each.
     """
     counts: Counter[str] = Counter()
-    with context.db.transaction() as session:
+    with context.db.reading() as session:  # looking through all of them holds up no writer
         silent = _silent_senders(session, context, now)
-        counts["silent_senders"] += silent
-        for centre in context.centres.values():
-            reach = Reach(
-                centre.id,
-                silent_since=now - SILENCE_ALLOWED,
-                no_bounce_since=now - centre.email_no_bounce_after,
-                call_before=context.office(centre.id).after_open_time(in_china(now), CALL_HELPS),
-                accepted_is_enough=silent > 0 or not centre.sms_receipt_required,
-            )
-            for deadline in lapses_at_risk(session, now, reach):
-                if open_call_task(session, deadline, reason="nobody_reached", now=now):
-                    counts["called"] += 1
-                    log.warning("deadline.at_risk", extra={"deadline_id": deadline.id})
+        at_risk = [
+            row.id
+            for centre in context.centres.values()
+            for row in lapses_at_risk(session, now, _reach(context, centre, silent, now))
+        ]
+    counts["silent_senders"] += silent
+    for deadline_id in at_risk:
+        with context.db.transaction() as session:
+            deadline = session.get_one(DeadlineRow, deadline_id)
+            is_open = deadline.state == DeadlineState.OPEN
+            if is_open and open_call_task(session, deadline, reason="nobody_reached", now=now):
+                counts["called"] += 1
+                log.warning("deadline.at_risk", extra={"deadline_id": deadline_id})
     return +counts
+
+
+def _reach(context: Context, centre: Centre, silent: int, now: datetime) -> Reach:
+    """What counts as reached at a centre just now."""
+    return Reach(
+        centre.id,
+        silent_since=now - SILENCE_ALLOWED,
+        no_bounce_since=now - centre.email_no_bounce_after,
+        call_before=context.office(centre.id).after_open_time(in_china(now), CALL_HELPS),
+        accepted_is_enough=silent > 0 or not centre.sms_receipt_required,
+    )
 
 
 def _silent_senders(session: Session, context: Context, now: datetime) -> int:

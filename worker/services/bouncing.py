@@ -6,15 +6,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from worker.channels.bounces import bounces, forget
+from worker.channels.bounces import bounces, file_away, forget
 from worker.domain.delivery import Receipt
 from worker.services.context import Context
 from worker.services.receipts import take_receipt
 
 log = logging.getLogger(__name__)
 
-_LOOK_BACK = timedelta(days=7)
-"""Mail servers give up after five days (RFC 5321 §4.5.4.1); what is older tells us nothing."""
+_LOOK_BACK = timedelta(days=3650)
+"""Whatever lies there is read and deleted, since it names addresses; a late report does no harm."""
 
 
 def take_bounces(context: Context, folder: Path | None, *, now: datetime) -> Counter[str]:
@@ -26,14 +26,23 @@ def take_bounces(context: Context, folder: Path | None, *, now: datetime) -> Cou
     if folder is None:
         return counts
     for path, receipts in bounces(folder, now - _LOOK_BACK):
-        for receipt in receipts:
-            said = take_receipt(
-                context, _named(receipt), source="bounce", channel_name="smtp", now=now
-            )
-            counts[said] += 1
+        try:
+            for receipt in receipts:
+                counts[_taken(context, receipt, now)] += 1
+        except Exception:  # mail is from anyone: one must not stand before all others
+            if not context.db.is_there():
+                raise
+            log.exception("bounce.not_taken")
+            counts["not_taken"] += 1
+            file_away(path)
+            continue
         counts["read"] += 1
         forget(path)
     return counts
+
+
+def _taken(context: Context, receipt: Receipt, now: datetime) -> str:
+    return take_receipt(context, _named(receipt), source="bounce", channel_name="smtp", now=now)
 
 
 def _named(receipt: Receipt) -> Receipt:

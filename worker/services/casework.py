@@ -8,7 +8,7 @@ from worker.domain.cases import CaseDeadline, Event, deadlines_of
 from worker.domain.delivery import DeadlineState, ReminderState
 from worker.domain.reminders import Plan, PlannedReminder, plan
 from worker.services.context import Context
-from worker.services.ladder import CLIMBED, close_call_tasks, open_call_task
+from worker.services.ladder import CLIMBED, WAITING, close_call_tasks, open_call_task
 from worker.services.messages import deadline_of
 from worker.store.audit import Entry, append_audit
 from worker.store.cases import CaseFile
@@ -154,7 +154,10 @@ class _Work:
     def _updated(self, row: DeadlineRow, wanted: CaseDeadline) -> DeadlineRow:
         before = deadline_of(row).told if row.state == DeadlineState.OPEN else row.told
         is_open = wanted.state is DeadlineState.OPEN
-        if row.told and before != wanted.deadline.told and is_open:
+        moved = row.told and before != wanted.deadline.told and is_open
+        if moved and not self._was_heard(row):
+            row.told = ""  # what announced it never left: there is no news, only the date
+        elif moved:
             self._audit_move(row, before, wanted)
             row.plan_version += 1
             row.planned_at = self.now
@@ -201,12 +204,14 @@ class _Work:
         if made.call and not self.file.has_called(row.id):
             open_call_task(self.session, row, reason=made.call, now=self.now)
 
+    def _was_heard(self, row: DeadlineRow) -> bool:
+        return any(one.deadline_id == row.id and one.state in _HEARD for one in self.file.reminders)
+
     def _is_as_announced(self, row: DeadlineRow, wanted: CaseDeadline) -> bool:
         """The date moved and moved back before anyone heard of it: there is no news to tell."""
         mine = [one for one in self.file.reminders if one.deadline_id == row.id]
         is_news = any(one.step == "moved" and one.plan_version == row.plan_version for one in mine)
-        heard = any(one.state in _HEARD for one in mine)
-        return heard and not is_news and row.told == wanted.deadline.told
+        return self._was_heard(row) and not is_news and row.told == wanted.deadline.told
 
     def _plan(self, row: DeadlineRow, made: Plan, why: str) -> None:
         """Insert what is missing, move what is planned, cancel what is no longer wanted."""
@@ -257,7 +262,7 @@ class _Work:
         if revived:
             reminder.state, reminder.reason = ReminderState.PLANNED, wanted.reason
             self.done.planned += 1
-        elif not untouched or reminder.reason.startswith((CLIMBED, "capped")):
+        elif not untouched or reminder.reason.startswith((CLIMBED, *WAITING)):
             return
         times = wanted.due_at, wanted.useless_after_at
         if revived or (reminder.due_at, reminder.useless_after_at) != times:

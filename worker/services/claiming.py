@@ -27,12 +27,12 @@ from worker.domain.limits import WINDOW, Sent, wait_for_room
 from worker.domain.pace import Rest
 from worker.domain.reminders import ENOUGH, Hours, hours_at, later
 from worker.services.context import Context
-from worker.services.ladder import climb, open_call_task
+from worker.services.ladder import CAPPED, RESTING, WAITING, climb, open_call_task
 from worker.services.messages import compose, deadline_of
 from worker.store.attempts import attempts_of, insert_attempts, opted_out, sent_since
 from worker.store.cases import reminders_of_deadline
 from worker.store.database import Session, new_id
-from worker.store.reminders import Due, claim, pick_due
+from worker.store.reminders import Due, claim, hold_the_claim, pick_due
 from worker.store.tables import AttemptRow
 
 log = logging.getLogger(__name__)
@@ -44,12 +44,6 @@ _SAID = (
     ReminderState.SENT,
     ReminderState.DELIVERED,
 )
-
-RESTING = "channel_rests"
-"""How the reason of a reminder begins whose provider refuses our account or set-up."""
-
-CAPPED = "capped"
-"""How the reason of a reminder begins that waits for room at its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +67,7 @@ def claim_due(
     if hours is Hours.NIGHT:
         return [], False
     with context.db.transaction() as session:
+        hold_the_claim(session)
         kinds = ("email",) if context.senders.room(now).is_empty else ("sms", "email")
         picked = pick_due(session, now, context.send_batch, hours, kinds)
         crash_point("in_claim")
@@ -126,6 +121,9 @@ class Desk:
             if deadline.kind == "lapse" and reminder.step != "lapsed" and not self._reached(due):
                 open_call_task(self.session, deadline, reason="too_late_to_write", now=self.now,
                                reminder=reminder)  # fmt: skip
+            return False
+        if reminder.plan_version < deadline.plan_version and reminder.step != "lapsed":
+            self._end(due, ReminderState.CANCELLED, "date_moved")
             return False
         if reminder.attempts and self._is_overtaken(due):
             self._end(due, ReminderState.CANCELLED, "a_later_step_went_out")
@@ -231,7 +229,7 @@ class Desk:
     @staticmethod
     def _let_go(group: Sequence[Due]) -> None:
         for due in group:
-            if due.reminder.reason.startswith((CAPPED, RESTING)):
+            if due.reminder.reason.startswith(WAITING):
                 due.reminder.reason = ""
 
     def _climb(self, group: Sequence[Due], why: str) -> None:

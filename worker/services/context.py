@@ -36,6 +36,7 @@ class Senders:
     parts_per_second: float = 0.0
     bucket: Bucket | None = None
     rests: dict[str, Rest] = field(default_factory=dict)
+    is_stopping: bool = False
 
     def room(self, now: datetime) -> Bucket:
         """The bucket as it is at `now`."""

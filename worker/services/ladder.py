@@ -8,13 +8,22 @@ from datetime import datetime
 from worker.domain.delivery import DeadlineState, ReminderState
 from worker.domain.reminders import later
 from worker.domain.rules import RuleKind
-from worker.store.cases import open_call_task_of, reminders_of_deadline
+from worker.store.cases import open_call_task_of, reminders_of_deadline, was_called
 from worker.store.database import Session, new_id
 from worker.store.reminders import Due, carried_with
 from worker.store.tables import CallTaskRow, CaseRow, DeadlineRow, ReminderRow
 
 CLIMBED = "ladder:"
 """How the reason of a reminder begins that was made by climbing."""
+
+CAPPED = "capped"
+"""How the reason of a reminder begins that waits for room at its number."""
+
+RESTING = "channel_rests"
+"""How the reason of a reminder begins whose provider refuses our account or set-up."""
+
+WAITING = (CAPPED, RESTING)
+"""Reasons to wait: a new plan leaves such a reminder its time."""
 
 
 def climb(
@@ -107,11 +116,11 @@ def open_call_task(
     now: datetime,
     reminder: ReminderRow | None = None,
 ) -> bool:
-    """Put the deadline on the centre's call list, once while the task is open.
+    """Put the deadline on the centre's call list, unless it is there or a person was done with it.
 
     Advice without a date opens none: no clock runs (DESIGN §2).
     """
-    if deadline.kind == RuleKind.STEP or open_call_task_of(session, deadline.id) is not None:
+    if deadline.kind == RuleKind.STEP or was_called(session, deadline.id):
         return False
     session.add(
         CallTaskRow(

@@ -39,15 +39,16 @@ def recalculate(context: Context, *, now: datetime) -> Counter[str]:
     )
     seen: set[str] = set()
     while True:
-        with context.db.transaction() as session:
+        with context.db.reading() as session:  # looking through all of them holds up no writer
             stale = cases_to_recalculate(session, in_force, _BATCH + len(seen))
             ended = cases_with_ended_deadlines(session, now, _BATCH + len(seen))
             ids = sorted({*stale, *ended} - seen)
+        if not ids:
+            return counts
+        with context.db.transaction() as session:
             lock_cases(session, ids)
             for file in case_files(session, ids).values():
                 counts += _again(session, context, file, now)
-        if not ids:
-            return counts
         seen.update(ids)
 
 

@@ -7,6 +7,7 @@ may help, or the ladder is climbed.
 
 import logging
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -75,6 +76,7 @@ def take_receipt(
                 add_orphan(session, source, seen, now=now)
                 log.warning("receipt.unknown", extra={"channel": channel_name})
             return "unknown"
+        _refuse(session, attempt, receipt, source, now)  # again, too: it was taken back meanwhile
         if was_seen(session, attempt.id, source, seen):
             return "repeated"
         add_event(session, attempt, source, seen, now=now)
@@ -106,23 +108,44 @@ def _note_unknown(attempt: AttemptRow, receipt: Receipt) -> None:
 
 
 def poll(context: Context, *, now: datetime) -> Counter[str]:
-    """Ask after every message without a final receipt that is due for it."""
+    """Ask after every message without a final receipt that is due for it, several at once."""
     counts: Counter[str] = Counter()
+    seen: set[str] = set()
+    with ThreadPoolExecutor(context.send_threads, "poll") as pool:
+        while (due := _due(context, seen, now)) and not context.senders.is_stopping:
+            seen.update(attempt.id for attempt in due)
+            answers = pool.map(lambda attempt: _asked(context, attempt, now), due)
+            for attempt, receipt in zip(due, answers, strict=True):
+                counts[_poll_written(context, attempt, receipt, now)] += 1
+    return counts
+
+
+def _due(context: Context, seen: set[str], now: datetime) -> list[AttemptRow]:
+    """The next to ask after; each once in a pass, so that one that fails holds up no other."""
     with context.db.reading() as session:
-        due = list(due_for_check(session, _ON_ITS_WAY, now, _BATCH))
-    for attempt in due:
-        receipt = _asked(context, attempt, now)
+        found = due_for_check(session, _ON_ITS_WAY, now, _BATCH + len(seen))
+        return [attempt for attempt in found if attempt.id not in seen]
+
+
+def _poll_written(
+    context: Context, attempt: AttemptRow, receipt: Receipt | None, now: datetime
+) -> str:
+    try:
         with context.db.transaction() as session:
             state = _polled(session, context, attempt, receipt, now)
-        counts[state] += 1
-        log.info("attempt.polled", extra={"attempt_id": attempt.id, "state": state})
-    return counts
+    except Exception:  # this one is asked after again, the others are not kept waiting
+        log.exception("attempt.not_polled", extra={"attempt_id": attempt.id})
+        return "error"
+    log.info("attempt.polled", extra={"attempt_id": attempt.id, "state": state})
+    return state
 
 
 def _asked(context: Context, attempt: AttemptRow, now: datetime) -> Receipt | None:
     """The provider's present word; one that cannot be asked is asked again, as it was silent."""
     try:
-        return context.channel(attempt.kind).poll(attempt.provider_id or "", now=now)
+        channel = context.channel(attempt.kind)
+        is_same = channel.name == attempt.channel_name
+        return channel.poll(attempt.provider_id or "", now=now) if is_same else None
     except Exception:
         log.exception("attempt.not_polled", extra={"attempt_id": attempt.id})
         return None
@@ -141,6 +164,7 @@ def _polled(
         seen = Seen(receipt.status, receipt.provider_id, receipt.code, receipt.raw)
         is_gone = receipt.status == MISSING and was_seen(session, attempt.id, "poll", seen)
         add_event(session, attempt, "poll", seen, now=now)
+        _refuse(session, attempt, receipt, "poll", now)
         _note_unknown(attempt, receipt)
         if receipt.state is not None:
             return _applied(session, context, attempt, receipt, "poll", now)
@@ -203,10 +227,6 @@ def _applied(
         }
     if not move_attempt(session, attempt.id, current, values):
         return str(current)
-    if receipt.opted_out:
-        # What a provider refuses holds for every centre, what a person mails for the one they know.
-        centre_id = attempt.centre_id if source == "bounce" else None
-        add_opt_out(session, attempt.address_index, centre_id, attempt.channel_name, now)
     if state is not current:
         _arrived(session, attempt, due, receipt, state, now)
     if state in (*_ON_ITS_WAY, AttemptState.UNCONFIRMED):
@@ -229,6 +249,18 @@ def _redact_at(
     return now + _REDACT_AFTER if keeps else None
 
 
+def _refuse(
+    session: Session, attempt: AttemptRow, receipt: Receipt, source: Source, now: datetime
+) -> None:
+    """Note who wants no more messages; what was erased tells of nobody any more.
+
+    What a provider refuses holds for every centre, what a person mails for the one they know.
+    """
+    if receipt.opted_out and attempt.address_index:
+        centre_id = attempt.centre_id if source == "bounce" else None
+        add_opt_out(session, attempt.address_index, centre_id, attempt.channel_name, now)
+
+
 def _is_about(session: Session, attempt: AttemptRow, receipt: Receipt) -> bool:
     """Whether the receipt speaks of the message this attempt is known by. Another id means a
     second message of ours, or one bound to another attempt: kept, alerted, never taken over."""
@@ -246,8 +278,8 @@ def _next_state(
     """The attempt's state after a receipt; one that would be open beside another stays `lost`."""
     current = AttemptState(attempt.state)
     state = advance(current, receipt.state, polled=polled)
-    if state in _MAY_BE_GONE and receipt.provider_id:
-        state = AttemptState.ACCEPTED  # it has an id: it was taken, whatever the word means
+    if state in _MAY_BE_GONE and (receipt.provider_id or receipt.status == "delayed"):
+        state = AttemptState.ACCEPTED  # an id, or a relay still trying: it was taken
     if current is AttemptState.LOST and was_tried_again(session, attempt):
         log.error("attempt.second_message", extra={"attempt_id": attempt.id})
     reopened = current not in OPEN_ATTEMPTS and state in OPEN_ATTEMPTS

@@ -15,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from queue import SimpleQueue
+from threading import Event
 from typing import assert_never
 
-from worker.clock import monotonic
+from worker.clock import monotonic, pause
 from worker.crashpoints import crash_point
 from worker.domain.delivery import (
     LEASE,
@@ -50,6 +51,7 @@ from worker.store.tables import AttemptRow, ReminderRow
 
 log = logging.getLogger(__name__)
 
+_RECORD_AGAIN = (0.2, 1.0, 3.0)  # seconds; SQLite itself waits 10 for its turn
 _CALL = timedelta(seconds=45)  # connect 5 s + read 35 s, and a little
 _BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60))
 
@@ -71,11 +73,32 @@ def send_due(
             if not seen:
                 break
             line = Line(context, at, begun, keep_going)
-            for batch in line.submitted(pool, claimed):
-                crash_point("before_record")
-                _record(context, owner, batch, at + _since(begun), counts)
-                crash_point("after_record")
+            unwritten = [error for batch in line.submitted(pool, claimed)
+                         if (error := _kept(line, owner, batch, counts)) is not None]  # fmt: skip
+            if unwritten:
+                raise unwritten[0]
     return counts
+
+
+def _kept(
+    line: "Line", owner: str, batch: Sequence[tuple[Claimed, Outcome]], counts: Counter[str]
+) -> Exception | None:
+    """Record a batch, again where the database was busy: an answer thrown away must be looked up,
+    and where no look-up exists it is sent twice. Meanwhile nothing more is begun."""
+    for seconds in (*_RECORD_AGAIN, 0.0):
+        try:
+            crash_point("before_record")
+            _record(line.context, owner, batch, line.now + _since(line.begun), counts)
+            crash_point("after_record")
+        except Exception as error:
+            line.held.set()
+            log.exception("outcomes.not_recorded", extra={"count": len(batch)})
+            if not seconds:
+                return error
+            pause(seconds)
+        else:
+            return None
+    return None
 
 
 def _since(begun: float) -> timedelta:
@@ -91,6 +114,7 @@ class Line:
     begun: float
     keep_going: Callable[[], bool]
     answered: "SimpleQueue[tuple[Claimed, Outcome]]" = field(default_factory=SimpleQueue)
+    held: Event = field(default_factory=Event)
 
     def submitted(
         self, pool: ThreadPoolExecutor, claimed: Sequence[Claimed]
@@ -120,8 +144,10 @@ class Line:
         elapsed = _since(self.begun)
         if elapsed > LEASE - _CALL:
             return NotSent("the lease ran out before the call")
-        if not self.keep_going():
-            return NotSent("the worker is stopping", timedelta(0))
+        if self.held.is_set() or not self.keep_going():
+            return NotSent("the worker is stopping")
+        if why := self._no_longer(one, self.now + elapsed):
+            return NotSent(why)
         if rest := self.context.senders.resting(one.attempt.kind, self.now + elapsed):
             return NotSent(f"the channel rests: {rest.code}", rest.until_at - self.now - elapsed)
         crash_point("before_submit")
@@ -129,6 +155,15 @@ class Line:
         outcome = channel.submit(one.prepared, one.attempt.ref, now=self.now + elapsed)
         crash_point("after_submit")
         return outcome
+
+    def _no_longer(self, one: Claimed, at: datetime) -> str:
+        """Why a message that waited for its turn must not leave any more, or nothing."""
+        useless_at = one.prepared.request.useless_after_at
+        if useless_at is not None and useless_at <= at:
+            return "too late to be of use"
+        hours = hours_at(at)
+        is_new = hours is not Hours.ALLOWED and hours is not hours_at(self.now)
+        return "outside the allowed hours" if is_new else ""
 
 
 def _record(
@@ -257,8 +292,8 @@ def _follow(session: Session, attempt: AttemptRow, outcome: Outcome, now: dateti
             set_state(session, [due.reminder.id], ReminderState.UNCERTAIN, now=now)
         case NotSent(_, retry_after):
             usual = _BACK_OFF[min(attempt.number, len(_BACK_OFF)) - 1]
-            pause = usual if retry_after is None else retry_after
-            at = _again_at(due.reminder, now + pause)
+            wait = max(usual, retry_after or usual)  # a provider's clock may lag behind ours
+            at = _again_at(due.reminder, now + wait)
             set_state(session, [due.reminder.id], ReminderState.PLANNED, now=now, due_at=at)
         case Rejected(code, scope) if scope != "recipient":
             at = _again_at(due.reminder, now + RESTS[min(attempt.number, len(RESTS)) - 1])

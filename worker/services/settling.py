@@ -49,11 +49,18 @@ def settle_uncertain(context: Context, *, now: datetime) -> Counter[str]:
     """
     counts: Counter[str] = Counter()
     for attempt in _due(context, (AttemptState.UNCERTAIN,), now):
+        if context.senders.is_stopping:
+            break
         found = _found(context, attempt, now)
         crash_point("after_find")
-        with context.db.transaction() as session:
-            state = _settle(session, attempt, found, now, _finds_after(context, attempt.kind))
-            crash_point("in_settle")
+        try:
+            with context.db.transaction() as session:
+                state = _settle(session, attempt, found, now, _finds_after(context, attempt.kind))
+                crash_point("in_settle")
+        except Exception:  # this one is asked about again, the others are not kept waiting
+            log.exception("attempt.not_settled", extra={"attempt_id": attempt.id})
+            counts["error"] += 1
+            continue
         counts[state] += 1
         log.info("attempt.settled", extra={"attempt_id": attempt.id, "state": state})
     return counts
@@ -94,6 +101,8 @@ def _found(context: Context, attempt: AttemptRow, now: datetime) -> Found:
     since = attempt.started_at - _LOOK_BACK
     try:
         channel = context.channel(attempt.kind)
+        if channel.name != attempt.channel_name:
+            return Found(complete=False)  # another provider's list says nothing of this message
         return channel.find(_prepared(context, attempt), attempt.ref, since=since, now=now)
     except Exception:
         log.exception("attempt.not_looked_up", extra={"attempt_id": attempt.id})

@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from worker.domain.calendar import in_china
 from worker.domain.centres import Centre
-from worker.domain.delivery import Accepted, Channel, SendRequest, Unsendable
+from worker.domain.delivery import Accepted, Channel, NotSent, SendRequest, Unsendable
 from worker.domain.reminders import OPENS
 from worker.services.calling import why
 from worker.services.context import Context
@@ -29,7 +29,8 @@ BUNDLE = timedelta(minutes=10)
 def mail_staff(context: Context, *, now: datetime) -> Counter[str]:
     """Send each centre its new call tasks, ten minutes after the first, and at 09:00 all open ones.
 
-    At least once: where the answer is lost the mail is sent again under the same Message-ID.
+    A mail that certainly did not leave is tried again at the next pass; one refused or in doubt is
+    not: the morning's list follows, and `qida calls list` holds the same.
     """
     counts: Counter[str] = Counter()
     channel = next((one for one in context.channels.values() if one.kind == "email"), None)
@@ -78,7 +79,7 @@ def _sent(
         return False
     if not isinstance(outcome, Accepted):
         log.warning("staff.not_mailed", extra={"centre_id": centre.id})
-    return isinstance(outcome, Accepted)
+    return not isinstance(outcome, NotSent)
 
 
 def _text(centre: Centre, calls: Sequence[Call], *, is_digest: bool) -> str:

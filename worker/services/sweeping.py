@@ -2,13 +2,14 @@
 
 import logging
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from worker.domain.calendar import in_china
 from worker.domain.delivery import Channel, Found
 from worker.services.context import Context
 from worker.store.attempts import Seen, known_provider_ids, move_redaction, redactions_due
-from worker.store.receipts import add_orphan, was_seen
+from worker.store.receipts import add_orphan, orphans
 from worker.store.tables import AttemptRow
 
 log = logging.getLogger(__name__)
@@ -23,14 +24,19 @@ def redact(context: Context, *, now: datetime) -> Counter[str]:
     """Have providers forget the texts of messages that are final; one that refuses is asked again
     six hours later."""
     counts: Counter[str] = Counter()
-    with context.db.reading() as session:
-        due = list(redactions_due(session, now, _BATCH))
-    for attempt in due:
-        done = _forgotten(context, attempt)
-        with context.db.transaction() as session:
-            move_redaction(session, attempt.id, None if done else now + _AGAIN)
-        counts["redacted" if done else "refused"] += 1
+    with ThreadPoolExecutor(context.send_threads, "redact") as pool:
+        while (due := _to_forget(context, now)) and not context.senders.is_stopping:
+            answers = list(pool.map(lambda attempt: _forgotten(context, attempt), due))
+            with context.db.transaction() as session:
+                for attempt, done in zip(due, answers, strict=True):
+                    move_redaction(session, attempt.id, None if done else now + _AGAIN)
+                    counts["redacted" if done else "refused"] += 1
     return counts
+
+
+def _to_forget(context: Context, now: datetime) -> list[AttemptRow]:
+    with context.db.reading() as session:
+        return list(redactions_due(session, now, _BATCH))
 
 
 def _forgotten(context: Context, attempt: AttemptRow) -> bool:
@@ -71,12 +77,13 @@ def _swept(
     counts: Counter[str] = Counter({"compared": len(found.hits)})
     with context.db.transaction() as session:
         known = known_provider_ids(session, channel.name, [hit.provider_id for hit in found.hits])
-        for hit in found.hits:
-            seen = Seen(hit.status, hit.provider_id, hit.code)
-            if hit.provider_id in known or was_seen(session, None, "sweep", seen):
-                continue
-            add_orphan(session, "sweep", seen, now=now)
-            counts["unknown"] += 1
+        strangers = [hit for hit in found.hits if hit.provider_id not in known]
+        told = orphans(session, [hit.provider_id for hit in strangers])
+        for hit in strangers:
+            if hit.provider_id not in told:
+                seen = Seen(hit.status, hit.provider_id, hit.code)
+                add_orphan(session, "sweep", seen, now=now)
+                counts["unknown"] += 1
     if counts["unknown"]:
         extra = {"channel": channel.name, "count": counts["unknown"]}
         log.error("sweep.unknown_messages", extra=extra)

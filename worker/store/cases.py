@@ -69,12 +69,13 @@ def case_ids(session: Session, centre_id: str, references: Iterable[str]) -> dic
 def lock_cases(session: Session, ids: Sequence[str]) -> None:
     """Hold cases and their reminders against other writers until the transaction ends.
 
-    A claim holds reminders only; whoever comes second sees what the first one committed.
+    A claim holds reminders only; whoever comes second sees what the first one committed. The lock
+    leaves the key free (`FOR NO KEY UPDATE`): rows that refer to the case may be written meanwhile.
     """
     cases = select(CaseRow.id).where(col(CaseRow.id).in_(ids)).order_by(col(CaseRow.id))
-    session.exec(cases.with_for_update()).all()
+    session.exec(cases.with_for_update(key_share=True)).all()
     reminders = select(ReminderRow.id).where(col(ReminderRow.case_id).in_(ids))
-    session.exec(reminders.order_by(col(ReminderRow.id)).with_for_update()).all()
+    session.exec(reminders.order_by(col(ReminderRow.id)).with_for_update(key_share=True)).all()
 
 
 def case_files(session: Session, ids: Sequence[str]) -> dict[str, CaseFile]:
@@ -120,6 +121,12 @@ def voided_events(session: Session, case_id: str) -> Sequence[CaseEventRow]:
 def reminders_of_deadline(session: Session, deadline_id: str) -> Sequence[ReminderRow]:
     """Every reminder of a deadline, on every rung."""
     return session.exec(select(ReminderRow).where(ReminderRow.deadline_id == deadline_id)).all()
+
+
+def was_called(session: Session, deadline_id: str) -> bool:
+    """Whether a deadline is on the call list, or a person was done with it."""
+    found = select(CallTaskRow.id).where(CallTaskRow.deadline_id == deadline_id, _CALLED)
+    return session.exec(found.limit(1)).first() is not None
 
 
 def open_call_task_of(session: Session, deadline_id: str) -> CallTaskRow | None:
@@ -254,13 +261,6 @@ def find_cases(
     return session.exec(found).all()
 
 
-def case_id_of(session: Session, reference: str, centre_id: str | None = None) -> Sequence[str]:
-    """Ids of the cases known by a reference: one a centre at most."""
-    found = select(CaseRow.id).where(CaseRow.reference == reference)
-    if centre_id is not None:
-        found = found.where(CaseRow.centre_id == centre_id)
-    return session.exec(found).all()
-
 def cases_after(
     session: Session,
     centre_id: str,
@@ -283,6 +283,13 @@ def centre_of_case(session: Session, case_id: str) -> str | None:
     """Whose case an id is; None if it is nobody's."""
     return session.exec(select(CaseRow.centre_id).where(CaseRow.id == case_id)).first()
 
+
+def case_id_of(session: Session, reference: str, centre_id: str | None = None) -> Sequence[str]:
+    """Ids of the cases known by a reference: one a centre at most."""
+    found = select(CaseRow.id).where(CaseRow.reference == reference)
+    if centre_id is not None:
+        found = found.where(CaseRow.centre_id == centre_id)
+    return session.exec(found).all()
 
 
 Call = tuple[CallTaskRow, CaseRow, DeadlineRow]

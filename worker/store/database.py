@@ -87,6 +87,15 @@ class Database:
             return None
         return cls.open(url)
 
+    def is_there(self) -> bool:
+        """Whether the database answers at all."""
+        try:
+            with self.reading() as session:
+                session.connection()
+        except Exception:  # noqa: BLE001 - however it fails, it is not there
+            return False
+        return True
+
     @property
     def dialect(self) -> str:
         """`sqlite` or `postgresql`."""

@@ -1,5 +1,6 @@
 """What receipts need to know: whose message one is about, and whether it was seen before."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import col, delete, func, select
@@ -68,6 +69,22 @@ def add_orphan(session: Session, source: str, seen: Seen, *, now: datetime) -> N
             at=now,
         )
     )
+
+
+def orphans(session: Session, provider_ids: Sequence[str]) -> set[str]:
+    """Which of a provider's messages were already found to be none of ours, by a sweep."""
+    found: set[str] = set()
+    for start in range(0, len(provider_ids), 500):
+        found.update(
+            session.exec(
+                select(AttemptEventRow.provider_id).where(
+                    col(AttemptEventRow.attempt_id).is_(None),
+                    AttemptEventRow.source == "sweep",
+                    col(AttemptEventRow.provider_id).in_(provider_ids[start : start + 500]),
+                )
+            )
+        )
+    return found
 
 
 def other_open_attempt(session: Session, attempt: AttemptRow) -> bool:

@@ -9,10 +9,10 @@ from datetime import datetime
 
 from sqlmodel import col, func, insert, literal_column, or_, select, update
 
-from worker.domain.delivery import ReminderState
+from worker.domain.delivery import OPEN_ATTEMPTS, ReminderState
 from worker.domain.reminders import FRESH, Hours
 from worker.store.database import Session
-from worker.store.tables import CaseRow, DeadlineRow, ReminderRow
+from worker.store.tables import AttemptRow, CaseRow, DeadlineRow, ReminderRow
 
 # A literal lets both engines use the partial index of planned reminders.
 _PLANNED = col(ReminderRow.state) == literal_column("'planned'")
@@ -35,6 +35,16 @@ def insert_reminders(session: Session, rows: Sequence[Mapping[str, object]]) -> 
         session.connection().execute(insert(table), [dict(row) for row in rows])
 
 
+def hold_the_claim(session: Session) -> None:
+    """Let one worker claim at a time, until its transaction ends: caps and the one message a case
+    rest on seeing what the others claimed. SQLite writes one at a time anyway."""
+    if session.connection().dialect.name == "postgresql":
+        session.connection().execute(select(func.pg_advisory_xact_lock(_CLAIM)))
+
+
+_CLAIM = 0x71696461  # "qida": a name for the lock that nobody else uses
+
+
 def pick_due(
     session: Session, now: datetime, limit: int, hours: Hours, channels: Sequence[str]
 ) -> list[Due]:
@@ -44,8 +54,16 @@ def pick_due(
     Outside the allowed hours only those planned for it: the urgent ones, and fresh ones of the
     last half hour, since what was fresh in the evening is not at 07:00.
     """
+    # One whose earlier attempt may still arrive waits for it: two may not be open at a time.
+    still_open = select(AttemptRow.id).where(
+        col(AttemptRow.reminder_id) == col(ReminderRow.id),
+        col(AttemptRow.state).in_(list(OPEN_ATTEMPTS)),
+    )
     due = select(ReminderRow).where(
-        _PLANNED, col(ReminderRow.due_at) <= now, col(ReminderRow.channel).in_(channels)
+        _PLANNED,
+        col(ReminderRow.due_at) <= now,
+        col(ReminderRow.channel).in_(channels),
+        ~still_open.exists(),
     )
     if hours is Hours.URGENT:
         reason = col(ReminderRow.reason)

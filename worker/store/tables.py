@@ -305,6 +305,7 @@ class AttemptEventRow(Row, table=True):
     __table_args__ = (
         _one_of("source", ("submit", "callback", "poll", "find", "rescue", "bounce", "sweep")),
         Index(None, "attempt_id"),
+        _where("attempt_id IS NULL", "ix_attempt_event_orphan", "provider_id"),
     )
 
     id: str = Field(primary_key=True)

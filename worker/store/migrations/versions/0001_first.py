@@ -300,6 +300,7 @@ def _attempt_event() -> None:
         ),
     )
     index("ix_attempt_event_attempt_id", "attempt_event", "attempt_id")
+    index("ix_attempt_event_orphan", "attempt_event", "provider_id", where="attempt_id IS NULL")
 
 
 def _call_task() -> None:
