@@ -18,9 +18,12 @@ from proofs.child import site
 from proofs.crashing import MOST_PASSES, CrashLoop
 from proofs.plants import PLANTS
 from proofs.postgres import server
+from proofs.simulation.planted import PLANTED as SIMULATED_PLANTS
+from proofs.simulation.running import Order, caught, replay, simulate
 from worker.crashpoints import CRASH_POINTS
 
 CI_PLANTS = ("send_before_record", "resend_if_unsure")
+CI_SEEDS, CI_SECONDS, ALL_SEEDS = 150, 60.0, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +139,38 @@ def prove_on_postgresql(size: Size, seed: int) -> bool:
         return run("crash on PostgreSQL", size, seed, database_url=url).is_clean
 
 
+def prove_by_seeds(order: Order, plants: Iterable[str]) -> bool:
+    """No seed may break an invariant, and every plant must be shown by some seed."""
+    clean = simulate(order).is_clean
+    missed = [plant for plant in plants if caught(plant).is_clean]
+    good = clean and not missed
+    print(f"{'PROVED' if good else 'NOT PROVED'} by seeds; plants missed: {missed or 'none'}")
+    return good
+
+
+def replayed(seed: int, plant: str) -> bool:
+    """One seed alone, with its books kept for looking at."""
+    home = Path(tempfile.mkdtemp(prefix=f"qida-seed-{seed}-"))
+    outcome = replay(seed, plant, home)
+    for one in outcome.report.violations:
+        print(f"  seed {seed}: {one.invariant} {one.kind}: {one.what}")
+    print(f"seed {seed}: history {outcome.history}, {outcome.counts}; books in {home}")
+    return not outcome.report.violations
+
+
 def main() -> None:
     """Exit code 0 when everything held, 1 when not."""
     given = _arguments()
     kills, seed = given.kills, given.seed
-    if given.long:
+    if given.simulate or given.replay is not None:
+        held = _simulated(given)
+    elif given.long:
         held = prove(_sized(LONG, kills), PLANTS, seed)
         held = prove_on_postgresql(ON_POSTGRESQL, seed) and held
+        held = prove_by_seeds(Order(ALL_SEEDS), SIMULATED_PLANTS) and held
     elif given.short:
         held = prove(_sized(SHORT, kills), CI_PLANTS, seed)
+        held = prove_by_seeds(Order(CI_SEEDS, most_seconds=CI_SECONDS), ()) and held
     elif given.postgresql:
         held = prove_on_postgresql(_sized(ON_POSTGRESQL, kills), seed)
     else:
@@ -152,6 +178,15 @@ def main() -> None:
         size = _sized(PLANTED, kills)
         held = run(name, size, seed, plant=given.plant, at=given.at).is_clean
     sys.exit(0 if held else 1)
+
+
+def _simulated(given: argparse.Namespace) -> bool:
+    plant = given.planted
+    if given.replay is not None:
+        return replayed(given.replay, plant)
+    if plant == "all":
+        return prove_by_seeds(Order(given.seeds, given.first), SIMULATED_PLANTS)
+    return simulate(Order(given.seeds, given.first, plant, until_caught=bool(plant))).is_clean
 
 
 def _sized(usual: Size, kills: int | None) -> Size:
@@ -166,6 +201,12 @@ def _arguments() -> argparse.Namespace:
     which.add_argument("--postgresql", action="store_true", help="the loop on PostgreSQL alone")
     which.add_argument("--clean", action="store_true", help="the loop alone, without plants")
     which.add_argument("--plant", choices=PLANTS, default="", help="the loop with a planted bug")
+    which.add_argument("--simulate", action="store_true", help="seeds of simulated weeks")
+    which.add_argument("--replay", type=int, metavar="SEED", help="one such seed, its books kept")
+    parser.add_argument("--seeds", type=int, default=200, help="how many seeds")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="the first one")
+    parser.add_argument("--planted", choices=("", *SIMULATED_PLANTS, "all"), default="",
+                        help="simulate with a planted bug, until a seed shows it")  # fmt: skip
     parser.add_argument("--at", choices=CRASH_POINTS, default="", help="kill at this point only")
     parser.add_argument("--kills", type=int, help="this many kills by the fork server")
     parser.add_argument("--seed", type=int, default=20_260_302, help="of cases and kills")

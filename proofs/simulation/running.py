@@ -1,0 +1,134 @@
+"""Many seeds, in two processes: how fast, how much, and every violation with the seed to replay."""
+
+import multiprocessing
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from proofs.simulation.planted import PLANTED
+from proofs.simulation.playing import Outcome, play
+from proofs.simulation.stage import Stage
+
+PROCESSES = 2
+MOST_SEEDS_OF_A_PLANT = 200
+"""Within so many seeds every planted bug must show."""
+
+_SHOWN = 10
+_stage: Stage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Which seeds to play: `count` from `first` on, with a planted bug if one is named, until the
+    first violation if one is enough, and no longer than `most_seconds`."""
+
+    count: int
+    first: int = 0
+    plant: str = ""
+    until_caught: bool = False
+    most_seconds: float = float("inf")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the seeds came to."""
+
+    order: Order
+    seeds: int = 0
+    seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    bad: list[Outcome] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no seed broke an invariant."""
+        return not self.bad
+
+    def summary(self) -> str:
+        """One line."""
+        kinds = Counter(one.kind for bad in self.bad for one in bad.report.violations)
+        name = f"plant {self.order.plant}" if self.order.plant else "simulation"
+        rate = self.seeds / self.seconds if self.seconds else 0.0
+        return (
+            f"{name}: {self.seeds} seeds, {self.counts['messages']} messages, "
+            f"{kinds['lost']} lost, {kinds['twice']} twice, {kinds['wrong']} wrong; "
+            f"{self.seconds:.0f} s, {rate:.1f} seeds/s"
+        )
+
+
+def simulate(order: Order) -> Tally:
+    """Play the seeds and print what became of them."""
+    tally = Tally(order)
+    begun = time.monotonic()
+    for outcome in _outcomes(order):
+        tally.seeds += 1
+        tally.counts += outcome.report.counts + Counter(outcome.counts)
+        if outcome.report.violations:
+            tally.bad.append(outcome)
+        tally.seconds = time.monotonic() - begun
+        if (tally.bad and order.until_caught) or tally.seconds > order.most_seconds:
+            break
+    _print(tally)
+    return tally
+
+
+def _outcomes(order: Order) -> Iterator[Outcome]:
+    """The seeds' outcomes in order; no more than a few are played ahead."""
+    seeds = iter(range(order.first, order.first + order.count))
+    processes = min(PROCESSES, order.count)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, _set_up, (order.plant,)) as pool:
+        waiting = [pool.submit(_play, seed) for seed in islice(seeds, 4 * processes)]
+        try:
+            while waiting:
+                yield waiting.pop(0).result()
+                waiting += [pool.submit(_play, seed) for seed in islice(seeds, 1)]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _set_up(plant: str) -> None:
+    """Make this process a stage. Its template goes when the process ends."""
+    global _stage  # one a process: what it replaces, it replaces for good
+    _stage = Stage(Path(tempfile.mkdtemp(prefix="qida-stage-")))
+    _stage.set_up()
+    if plant:
+        PLANTED[plant]()
+    multiprocessing.util.Finalize(None, shutil.rmtree, (_stage.template,), exitpriority=10)
+
+
+def _play(seed: int) -> Outcome:
+    if _stage is None:
+        raise RuntimeError("no stage")
+    return play(_stage, seed)
+
+
+def replay(seed: int, plant: str, keep: Path) -> Outcome:
+    """Play one seed in this process and keep its books."""
+    _set_up(plant)
+    assert _stage is not None  # noqa: S101  # set just above
+    return play(_stage, seed, keep)
+
+
+def _print(tally: Tally) -> None:
+    print(tally.summary())
+    counts = sorted(tally.counts.items())
+    print("  " + ", ".join(f"{count} {name}" for name, count in counts))
+    for bad in tally.bad[: 1 if tally.order.plant else _SHOWN]:
+        for one in bad.report.violations[: 2 if tally.order.plant else _SHOWN]:
+            print(f"  seed {bad.seed}: {one.invariant} {one.kind}: {one.what}")
+    if len(tally.bad) > _SHOWN and not tally.order.plant:
+        print(f"  ... and {len(tally.bad) - _SHOWN} more seeds")
+    sys.stdout.flush()
+
+
+def caught(plant: str, first: int = 0) -> Tally:
+    """Play seeds with a planted bug until one shows it."""
+    return simulate(Order(MOST_SEEDS_OF_A_PLANT, first, plant, until_caught=True))
