@@ -312,3 +312,17 @@ def test_a_rung_still_planned_is_taken_back_when_the_first_message_arrived(desk:
     assert (planned, said) == ("planned", "delivered")
     rung = desk.reminder(channel="email")
     assert (rung.state, rung.reason) == ("cancelled", "delivered")
+
+
+def test_steps_that_stay_silent_together_climb_once(desk: Desk) -> None:
+    desk.at("2026-11-25T09:00").enrol(phone=DELIVERED, email=MAIL)
+    desk.through(Provider(receipts=[None]), Provider(kind="email"))
+    desk.send()
+    desk.at("2026-11-25T14:00").send()
+
+    for at in ("2026-11-25T14:10", "2026-11-25T14:20", "2026-11-25T15:10"):
+        desk.at(at).poll()
+        desk.send()
+
+    rungs = [row for row in desk.reminders() if row.channel == "email"]
+    assert [row.state for row in rungs] == ["accepted"]

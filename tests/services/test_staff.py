@@ -97,3 +97,16 @@ def test_what_was_done_is_not_listed_any_more(called: tuple[Desk, Provider]) -> 
 
     assert "A-1" not in post.handed[-1].text
     assert "A-2" in post.handed[-1].text
+
+
+def test_a_morning_without_calls_is_over_and_the_next_task_waits_for_others(desk: Desk) -> None:
+    post = Provider(kind="email")
+    desk.through(Provider(Rejected("21211")), post)
+    mail(desk)
+
+    desk.enrol("A-1")
+    desk.send()
+    at_once = mail(desk)
+
+    assert at_once == {}
+    assert mail(desk.after(minutes=10)) == {"mails": 1, "tasks": 1}

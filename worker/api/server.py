@@ -23,12 +23,7 @@ def served(app: FastAPI, host: str, port: int) -> Iterator[int]:
 
     Raises Misconfigured for an address that others can reach, Unavailable for one that is taken.
     """
-    if host not in _LOOPBACK:
-        raise Misconfigured(
-            f"--host {host} 会让外部访问；在有操作员帐号之前只能监听本机，请用反向代理转发",
-            f"--host {host} can be reached from outside; until an operator exists Qida listens "
-            "on loopback only: put a reverse proxy in front",
-        )
+    check_host(host)
     listener = _bound(host, port)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_GRACE
@@ -44,6 +39,16 @@ def served(app: FastAPI, host: str, port: int) -> Iterator[int]:
         server.should_exit = True
         thread.join(_GRACE + 1)
         listener.close()
+
+
+def check_host(host: str) -> None:
+    """Raises Misconfigured for an address that others can reach."""
+    if host not in _LOOPBACK:
+        raise Misconfigured(
+            f"--host {host} 会让外部访问；在有操作员帐号之前只能监听本机，请用反向代理转发",
+            f"--host {host} can be reached from outside; until an operator exists Qida listens "
+            "on loopback only: put a reverse proxy in front",
+        )
 
 
 def _bound(host: str, port: int) -> socket.socket:

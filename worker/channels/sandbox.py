@@ -74,7 +74,7 @@ class Sandbox:
             delivery_receipts=kind == "sms",
             needs_registered_text=False,
             route_adds_units=12 if kind == "sms" else 0,
-            can_list=True,
+            can_list=kind == "sms",  # a mail relay keeps no list; staff mails are no attempts
         )
         self._lock = threading.Lock()
         self._read_to = 0

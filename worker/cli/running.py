@@ -44,10 +44,11 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")]
 def run(host: Host = "127.0.0.1", port: Port = 8080) -> None:
     """Run the worker and its HTTP side until SIGTERM or Ctrl-C."""
     from worker.api.app import create_app
-    from worker.api.server import served
+    from worker.api.server import check_host, served
     from worker.engines.duties import Duties
     from worker.engines.embedded import run_until
 
+    check_host(host)
     stop = stop_on_signals()
     with opened() as runtime:
         duties = Duties(runtime, keep_going=lambda: not stop.is_set())
@@ -75,8 +76,9 @@ def worker() -> None:
 def serve(host: Host = "127.0.0.1", port: Port = 8080) -> None:
     """Serve the HTTP side alone: callbacks and unsubscribing."""
     from worker.api.app import create_app
-    from worker.api.server import served
+    from worker.api.server import check_host, served
 
+    check_host(host)
     stop = stop_on_signals()
     with opened() as runtime:
         app = create_app(lambda: runtime.context, runtime.clock, runtime.callbacks)

@@ -91,8 +91,9 @@ class Duties:
         if not is_sweep_due(self._swept_at or last_worked_at(context, "sweep"), now):
             return {}
         counts = sweep(context, now=now)
-        if not counts["incomplete"]:
-            self._swept_at = now
+        if counts["incomplete"]:
+            return {}  # not done: the next pass asks again, whoever makes it
+        self._swept_at = now
         return counts
 
     def _audit(self, context: Context, now: datetime) -> Mapping[str, int]:

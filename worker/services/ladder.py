@@ -3,7 +3,7 @@
 SMS -> e-mail -> second contact -> call task. Each rung is a new reminder, made on purpose.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from worker.domain.delivery import DeadlineState, ReminderState
 from worker.domain.reminders import later
@@ -22,6 +22,9 @@ CAPPED = "capped"
 RESTING = "channel_rests"
 """How the reason of a reminder begins whose provider refuses our account or set-up."""
 
+_ONE_CLIMB = timedelta(hours=4)
+"""Steps that fail within so long of each other climb together."""
+
 WAITING = (CAPPED, RESTING)
 """Reasons to wait: a new plan leaves such a reminder its time."""
 
@@ -35,6 +38,8 @@ def climb(
     if deadline.state not in (DeadlineState.OPEN, DeadlineState.LAPSED):
         return
     if reminder.state == ReminderState.DELIVERED:
+        return
+    if _is_climbing(session, deadline, reminder, now):
         return
     used = {
         (row.recipient, row.channel)
@@ -62,6 +67,25 @@ def climb_with_carried(session: Session, due: Due, *, why: str, now: datetime) -
         session.refresh(row)
         deadline = session.get_one(DeadlineRow, row.deadline_id)
         climb(session, due.case, deadline, row, why=why, now=now)
+
+
+_CLIMBING = (ReminderState.PLANNED, ReminderState.SUBMITTING, ReminderState.ACCEPTED,
+             ReminderState.SENT, ReminderState.DELIVERED)  # fmt: skip
+
+
+def _is_climbing(
+    session: Session, deadline: DeadlineRow, reminder: ReminderRow, now: datetime
+) -> bool:
+    """Whether another step of the same plan took a rung within the last hours: it says the same,
+    and climbs on by itself if it fails."""
+    return any(
+        row.reason.startswith(CLIMBED)
+        and row.state in _CLIMBING
+        and row.plan_version == reminder.plan_version
+        and row.step != reminder.step
+        and row.created_at > now - _ONE_CLIMB
+        for row in reminders_of_deadline(session, deadline.id)
+    )
 
 
 def step_back(session: Session, reminder: ReminderRow, *, now: datetime) -> None:

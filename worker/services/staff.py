@@ -51,6 +51,9 @@ def _mail_centre(context: Context, channel: Channel, centre: Centre, now: dateti
     is_digest = now >= morning and (last_digest_at is None or last_digest_at < morning)
     listed = calls if is_digest else fresh
     is_ripe = any(call[0].opened_at <= now - BUNDLE for call in fresh)
+    if is_digest and not listed:
+        with context.db.transaction() as session:
+            note_digest(session, centre.id, now)  # nobody to call this morning: that is told too
     if not listed or not (is_digest or is_ripe):
         return Counter()
     if not _sent(channel, centre, listed, now, is_digest=is_digest):
