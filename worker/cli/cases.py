@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from worker.cli.evidence import evidence
 from worker.cli.output import (
     Centre,
     Json,
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
     group.command("show")(show)
     group.command("event")(event)
     group.command("opt-out")(opt_out)
+    group.command("evidence")(evidence)
     app.add_typer(group, name="cases")
 
 
