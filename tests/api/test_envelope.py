@@ -42,6 +42,13 @@ def test_whatever_is_wrong_is_a_problem(
     assert answer.body["detail_zh"]
 
 
+def test_an_address_names_all_its_methods(office: Office) -> None:
+    listed = office.ask("DELETE", "/v1/cases", None)
+    one = office.ask("PUT", "/v1/cases/ref:A-1", None)
+
+    assert (listed.headers["Allow"], one.headers["Allow"]) == ("GET, POST", "GET")
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"null", b'{"contact": {"\xe6\x9d\x8e 13800138000": 1}}', b"\xff"]
 )

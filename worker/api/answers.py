@@ -35,6 +35,7 @@ Cursor = Annotated[
 ]
 
 _SAID = {
+    400: "The body is not text in UTF-8.",
     401: "No valid key.",
     403: "A key that is not for this.",
     404: "No such case or event; another centre's is answered alike.",
@@ -48,11 +49,15 @@ _SAID = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems of a route for its description, besides those that any route may have."""
+    """The problems of a route for its description, besides those that any route may have.
+
+    A body may be too large (413), or no text at all (400).
+    """
+    of_body = {400} if 413 in statuses else set()
     content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemOut.__name__}"}}}
     return {
         status: {"description": _SAID[status], "content": content}
-        for status in sorted({401, 403, 422, 429, 503, *statuses})
+        for status in sorted({401, 403, 422, 429, 503, *statuses, *of_body})
     }
 
 

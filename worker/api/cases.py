@@ -53,7 +53,7 @@ def enrol_case(
     def enrol() -> Answer:
         seen = seen_of(if_match)
         done = submit_case(visit.context, visit.centre_id, _as_read(case), now=visit.now, seen=seen)
-        return _submitted(visit, done, 201 if done.outcome == "new" else 200)
+        return _submitted(done, 201 if done.outcome == "new" else 200)
 
     return _once(visit, idempotency_key, ("enrol", case.model_dump_json()), enrol)
 
@@ -80,16 +80,15 @@ def _as_read(case: schemas.CaseIn) -> JsonCase:
     return JsonCase(given | contact, events)
 
 
-def _submitted(visit: Visit, done: Submitted, status: int) -> Answer:
-    view, etag = case_view(visit.context, done.case_id)
-    said = view | {
+def _submitted(done: Submitted, status: int) -> Answer:
+    said = done.seen.view | {
         "outcome": done.outcome,
         "events_recorded": done.events,
         "reminders_planned": done.planned,
         "notes": [_note(text) for text in done.notes],
     }
     body = schemas.Submitted.model_validate(said).model_dump_json()
-    return Answer(status, body, etag, done.case_id)
+    return Answer(status, body, done.seen.etag, done.case_id)
 
 
 def _note(text: Text) -> dict[str, str]:
@@ -166,7 +165,7 @@ def record_event(
             now=visit.now,
             seen=seen_of(if_match),
         )
-        return _submitted(visit, done, 201 if done.events else 200)
+        return _submitted(done, 201 if done.events else 200)
 
     return _once(visit, idempotency_key, ("record", case_id, event.model_dump_json()), record)
 

@@ -121,10 +121,25 @@ def _unforeseen(_: Request, error: Exception) -> Response:
     return Problem(500, "internal", _OURS).response()
 
 
-def _http(_: Request, error: Exception) -> Response:
+def _http(request: Request, error: Exception) -> Response:
     refused = cast("HTTPException", error)
     said = _OF_HTTP.get(refused.status_code, _OTHERWISE)
-    return Problem(refused.status_code, "http", said, headers=refused.headers).response()
+    allowed = _allowed(request) if refused.status_code == 405 else {}
+    headers = allowed or refused.headers
+    return Problem(refused.status_code, "http", said, headers=headers).response()
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """Every method of an address (RFC 9110 §10.2.1): each route by itself knows only its own."""
+    described = request.app.openapi()["paths"]
+    path = request.url.path
+    found = {
+        method.upper()
+        for address, methods in described.items()
+        if re.fullmatch(re.sub(r"\{[^}]*\}", "[^/]+", address), path)
+        for method in methods
+    }
+    return {"Allow": ", ".join(sorted(found))} if found else {}
 
 
 _OTHERWISE = Text("请求无法处理", "the request cannot be handled")

@@ -135,6 +135,8 @@ class Desk:
         found: dict[CaseKey, CaseFile] = {}
         for centre_id, references in by_centre.items():
             ids = case_ids(session, centre_id, references)
+            if not ids:  # all of them new, as most are: there is nothing to lock or to read
+                continue
             lock_cases(session, list(ids.values()))
             for file in case_files(session, list(ids.values())).values():
                 found[centre_id, file.case.reference] = file

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
+from typing import NamedTuple
 
 from worker.domain.derivations import derivation_json, derive
 from worker.domain.errors import QidaError
@@ -24,6 +25,13 @@ from worker.store.tables import CaseEventRow, CaseRow, DeadlineRow
 _BY_REFERENCE = "ref:"
 
 Row = dict[str, object]
+
+
+class Seen(NamedTuple):
+    """A case as it is told, and the entity tag of what is told."""
+
+    view: Row
+    etag: str
 
 
 def case_of(context: Context, centre_id: str, written: str) -> str:
@@ -71,19 +79,23 @@ def _in_short(case: CaseRow) -> Row:
     }
 
 
-def case_view(context: Context, case_id: str) -> tuple[Row, str]:
-    """A case with its events, and its entity tag. The contact only shows what is on file."""
+def case_view(context: Context, case_id: str) -> Seen:
+    """A case with its events. The contact only shows what is on file."""
     with context.db.reading() as session:
-        file = case_files(session, [case_id])[case_id]
-        events = [*file.events, *voided_events(session, case_id)]
+        return seen_in(context, session, case_files(session, [case_id])[case_id])
+
+
+def seen_in(context: Context, session: Session, file: CaseFile) -> Seen:
+    """The same of a case whose file is at hand."""
     case = file.case
+    events = [*file.events, *voided_events(session, case.id)]
     view = _in_short(case) | {
         "card_last4": case.card_last4,
         "bank": case.bank,
         "contact": _contact(context, case),
         "events": [_event(row) for row in events],
     }
-    return view, etag_of(file)
+    return Seen(view, etag_of(file))
 
 
 def _event(row: CaseEventRow) -> Row:

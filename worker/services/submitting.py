@@ -11,12 +11,12 @@ from worker.domain.contacts import PhonePolicy
 from worker.domain.errors import BadData, Fault, Text
 from worker.rosters import JsonCase, RosterRow, pointer_of, read_json_case
 from worker.services.api_keys import Caller
-from worker.services.applying import Desk, Outcome
-from worker.services.casebook import event_in_force, require_as_seen
+from worker.services.applying import CaseKey, Desk, Outcome
+from worker.services.casebook import Seen, event_in_force, require_as_seen, seen_in
 from worker.services.context import Context
 from worker.services.enrolment import event_words, void_event
 from worker.services.turning_away import Refused, refuse
-from worker.store.cases import case_files, case_ids, lock_cases
+from worker.store.cases import CaseFile, case_files, case_ids, lock_cases
 from worker.store.database import Session
 
 _OTHER = Text("请更正后重新提交", "mend it and submit again")
@@ -26,6 +26,7 @@ class Submitted(NamedTuple):
     """What came of it. `notes` tell what is no fault and still worth knowing."""
 
     case_id: str
+    seen: Seen
     outcome: Outcome
     events: int
     planned: int
@@ -151,11 +152,20 @@ def _applied(
         if desk.report.faults:
             raise _refused(desk.report.faults)
         session.flush()
-        case_id = case_ids(session, centre_id, [reference])[reference]
+        file = _file(session, desk, (centre_id, reference))
+        seen_now = seen_in(context, session, file)
     report = desk.report
     notes = [*report.notes, *(text for text, _ in desk.idle.values())]
     outcome = desk.outcomes[centre_id, reference]
-    return Submitted(case_id, outcome, report.events, report.planned, tuple(notes))
+    return Submitted(file.case.id, seen_now, outcome, report.events, report.planned, tuple(notes))
+
+
+def _file(session: Session, desk: Desk, key: CaseKey) -> CaseFile:
+    """The case that was written, or the one that was there and needed no change."""
+    if desk.touched:
+        return desk.touched[0][0]
+    case_id = case_ids(session, key[0], [key[1]])[key[1]]
+    return case_files(session, [case_id])[case_id]
 
 
 def _require_as_seen(
