@@ -303,7 +303,8 @@ def void_event(  # noqa: PLR0913  # who asks, why, and what they last saw of the
         _refuse_broken_order(context, file, row, now)
         file.events = [event for event in file.events if event is not row]
         row.voided_at, row.void_reason = now, reason
-        voided = {"event": row.event, "reason": reason}
+        # The trail is for ever: free text stays with the event, where it can be erased
+        voided = {"event": row.event, "reason_digest": context.keys.digest(reason)}
         append_audit(session, Entry(row.centre_id, now, actor, "event.voided", row.id, voided))
         rework(session, context, file, now=now, cause="event voided")
 
