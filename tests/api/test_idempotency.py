@@ -5,11 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from tests.api.office import Office, a_case
 from worker.api.schemas import CaseIn
 from worker.domain.errors import Unavailable
 from worker.services.answering_once import Answer, Request, answer_once
+from worker.services.erasing import erase_case
+from worker.store.answers import AnswerRow
 from worker.store.database import Database
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
@@ -91,3 +94,17 @@ def test_no_kept_answer_can_be_read_in_the_file(office: Office, sqlite_database:
     assert b"qk_test_" in content  # so what is not sealed would be seen
     assert b"reminders_planned" not in content
     assert KEY["Idempotency-Key"].encode() not in content
+
+
+def test_erasing_a_case_forgets_what_was_answered_about_it(
+    office: Office, sqlite_database: Database
+) -> None:
+    made = office.post("/v1/cases", a_case("B-1"), **KEY)
+    with sqlite_database.reading() as session:
+        kept = len(session.exec(select(AnswerRow)).all())
+
+    erase_case(office.desk.context, made.body["id"], actor="cli", now=office.desk.now)
+
+    with sqlite_database.reading() as session:
+        left = len(session.exec(select(AnswerRow)).all())
+    assert (kept, left) == (1, 0)

@@ -14,6 +14,7 @@ from pathlib import Path
 from worker.crashpoints import crash_point
 from worker.services.context import Context
 from worker.services.operations import case_report, iso
+from worker.store.answers import drop_answers_of
 from worker.store.attempts import attempts_of
 from worker.store.audit import Entry, append_audit, entries_about
 from worker.store.cases import case_files, contact, lock_cases
@@ -65,6 +66,7 @@ def _erase_rows(context: Context, case_id: str, actor: str, now: datetime, files
         cancelled = end_case(session, case, source="erased", now=now)
         forget_contact(session, case_id)
         forget_indexes(session, case_id)
+        drop_answers_of(session, case_id)
         done = {"why": "request", "reminders_cancelled": cancelled, "files": files}
         append_audit(session, Entry(case.centre_id, now, actor, "case.erased", case_id, done))
     return cancelled
