@@ -81,7 +81,6 @@ def a_report(**changed: str) -> bytes:
         ("relayed", "2.0.0", AttemptState.SENT, False),
         ("expanded", "2.0.0", AttemptState.SENT, False),
         ("delayed", "4.4.1", None, True),
-        ("invented", "5.0.0", None, False),
     ],
 )
 def test_a_report_says_what_became_of_one_attempt(
@@ -90,6 +89,13 @@ def test_a_report_says_what_became_of_one_attempt(
     (receipt,) = read_bounce(a_report(action=action, status=status))
 
     assert receipt == Receipt("", action, state, code=status, ref=REF, is_transient=is_transient)
+
+
+@pytest.mark.parametrize("action", ["invented", "fai\0led", "<zhangsan@example.com>", ""])
+def test_an_action_nobody_knows_is_not_repeated(action: str) -> None:
+    (receipt,) = read_bounce(a_report(action=action, status="5.0.0"))
+
+    assert receipt == Receipt("", "unknown", None, code="5.0.0", ref=REF)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +193,8 @@ def test_no_receipt_holds_an_address_or_the_servers_words() -> None:
         (receipt,) = read_bounce(report)
 
         assert "example.com" not in repr(receipt)
-        assert "unknown" not in repr(receipt)
+        assert "User" not in repr(receipt)
+        assert "x x" not in repr(receipt)
 
 
 @pytest.mark.parametrize("subject", [f"unsubscribe {REF}", f"Unsubscribe\n {REF.upper()}"])

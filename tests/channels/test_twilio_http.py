@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,34 @@ def test_calls_on_the_wire_can_be_broken_off(
     assert [type(outcome) for outcome in outcomes] == [Uncertain, Uncertain]
     assert submit(channel) == Accepted(SID, "queued")
     assert len(provider.posts) == 3
+
+
+def test_a_last_answer_that_stops_halfway_can_be_broken_off(
+    wire: Wire, twilio: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_reading = threading.Event()
+    real = HTTPResponse.read
+
+    def read(answer: HTTPResponse, *amount: int) -> bytes:
+        is_reading.set()  # the head is read: the connection has let its socket go
+        return real(answer, *amount)
+
+    def stop_halfway(asked: Asked, line: Line) -> None:
+        line.say(b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 10\r\n\r\n{}")
+        silence(asked, line)
+
+    monkeypatch.setattr(HTTPResponse, "read", read)
+    wire.answers = [stop_halfway]
+    channel = twilio(read_seconds=30)
+
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(submit, channel)
+        has_read = is_reading.wait(5)
+        channel.interrupt()
+        outcome = call.result(timeout=5)
+
+    assert has_read
+    assert isinstance(outcome, Uncertain)
 
 
 def test_each_call_keeps_its_own_headers(wire: Wire, twilio: Open) -> None:

@@ -1,5 +1,6 @@
 """Reports in a Maildir settle e-mails, and refusals by mail are heard."""
 
+import os
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from tests.services.desk import Desk, Provider
+from tests.services.desk import Desk, Provider, both_engines
 from worker.domain.delivery import Accepted
 from worker.services.bouncing import take_bounces
 from worker.store.tables import OptOutRow
@@ -28,7 +29,7 @@ Reporting-MTA: dns; mx.example.com
 Original-Envelope-Id: {ref}
 
 Final-Recipient: rfc822; a1@example.com
-Action: failed
+Action: {action}
 Status: 5.1.1
 
 --b--
@@ -56,12 +57,14 @@ def maildir(tmp_path: Path) -> Path:
     return tmp_path / "mail"
 
 
-def arrived(maildir: Path, content: str) -> None:
-    (maildir / "new" / "1").write_text(content, "utf-8")
+def arrived(maildir: Path, content: str, name: str = "1") -> Path:
+    path = maildir / "new" / name
+    path.write_text(content, "utf-8")
+    return path
 
 
 def test_a_late_report_turns_no_bounce_into_undelivered(mailed: Desk, maildir: Path) -> None:
-    arrived(maildir, REPORT.format(ref=mailed.attempt.ref))
+    arrived(maildir, REPORT.format(ref=mailed.attempt.ref, action="failed"))
 
     counts = take_bounces(mailed.context, maildir, now=mailed.now)
 
@@ -73,11 +76,47 @@ def test_a_late_report_turns_no_bounce_into_undelivered(mailed: Desk, maildir: P
 def test_a_report_is_deleted_once_recorded_for_it_names_an_address(
     mailed: Desk, maildir: Path
 ) -> None:
-    arrived(maildir, REPORT.format(ref=mailed.attempt.ref))
+    arrived(maildir, REPORT.format(ref=mailed.attempt.ref, action="failed"))
 
     take_bounces(mailed.context, maildir, now=mailed.now)
 
     assert [path for path in maildir.rglob("*") if path.is_file()] == []
+
+
+def one_before_a_sound_one(mailed: Desk, maildir: Path, action: str) -> None:
+    """A report on nobody's message, and after it one on ours."""
+    strange = REPORT.format(ref="nobodys", action=action)
+    sound = REPORT.format(ref=mailed.attempt.ref, action="failed")
+    for name, content, at in (("1", strange, 1), ("2", sound, 2)):
+        os.utime(arrived(maildir, content, name), (mailed.now.timestamp() + at,) * 2)
+
+
+@both_engines
+def test_a_word_no_database_can_keep_stops_no_other_report(mailed: Desk, maildir: Path) -> None:
+    one_before_a_sound_one(mailed, maildir, action="fai\0led")
+
+    counts = take_bounces(mailed.context, maildir, now=mailed.now)
+
+    assert counts == {"unknown": 1, "undelivered": 1, "read": 2}
+    assert mailed.attempt.state == "undelivered"
+
+
+def test_a_report_that_cannot_be_recorded_is_put_by_and_stops_no_other(
+    mailed: Desk, maildir: Path
+) -> None:
+    one_before_a_sound_one(mailed, maildir, action="relayed")
+    with mailed.context.db.transaction() as session:
+        session.connection().exec_driver_sql(
+            "CREATE TRIGGER broken BEFORE INSERT ON attempt_event WHEN NEW.status = 'relayed' "
+            "BEGIN SELECT RAISE(ABORT, 'broken'); END"
+        )
+
+    counts = take_bounces(mailed.context, maildir, now=mailed.now)
+    again = take_bounces(mailed.context, maildir, now=mailed.now)
+
+    assert counts == {"not_taken": 1, "undelivered": 1, "read": 1}
+    assert again == {}
+    assert [path.parent.name for path in maildir.rglob("*") if path.is_file()] == ["cur"]
 
 
 def test_a_mail_that_unsubscribes_refuses_this_centre_only(mailed: Desk, maildir: Path) -> None:

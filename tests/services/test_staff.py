@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.services.desk import Desk, Provider
-from worker.domain.delivery import Accepted, NotSent, Rejected
+from worker.domain.delivery import Accepted, NotSent, Outcome, Rejected, Uncertain
 from worker.services.staff import mail_staff
 
 
@@ -77,6 +77,22 @@ def test_a_mail_that_was_not_taken_is_sent_again(called: tuple[Desk, Provider]) 
 
     assert (first, second) == ({"not_sent": 1}, {"mails": 1, "tasks": 2})
     assert len({request.message_id for request in post.handed}) == 1
+
+
+@pytest.mark.parametrize("outcome", [Uncertain("the line broke"), Rejected("550")])
+def test_a_mail_in_doubt_or_refused_is_not_repeated_before_the_morning(
+    called: tuple[Desk, Provider], outcome: Outcome
+) -> None:
+    desk, _ = called
+    post = Provider(outcome, kind="email")
+    desk.through(post)
+
+    for _ in range(30):
+        mail(desk.after(minutes=11))
+    by_evening = len(post.handed)
+    mail(desk.at("2026-11-21T09:00"))
+
+    assert (by_evening, len(post.handed)) == (1, 2)
 
 
 def test_without_mail_the_list_stands_by_itself(called: tuple[Desk, Provider]) -> None:

@@ -1,0 +1,47 @@
+"""The sign of life is given where the audit found nobody at risk, and nowhere else."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.channels.wire import Wire
+from tests.services.desk import NO_RECEIPT, Desk
+from worker.engines.duties import Duties
+from worker.runtime import Runtime
+from worker.settings import Settings
+
+
+@pytest.fixture
+def listener() -> Iterator[Wire]:
+    """Whoever alerts when it hears nothing of us."""
+    one = Wire()
+    yield one
+    one.close()
+
+
+def audited(desk: Desk, listener: Wire) -> dict[str, int]:
+    """The duty of a worker that was told where to give a sign of life."""
+    settings = Settings(home=desk.context.home, sms="sandbox", email="sandbox",
+                        heartbeat_url=listener.url + "/alive")  # fmt: skip
+    duty, _ = Duties(Runtime(settings, desk.clock, desk.context)).all()["audit"]
+    return dict(duty())
+
+
+def test_an_audit_that_finds_nobody_at_risk_gives_one_sign(desk: Desk, listener: Wire) -> None:
+    desk.enrol()
+
+    counts = audited(desk, listener)
+
+    assert counts == {}
+    assert [(asked.method, asked.target) for asked in listener.asked] == [("GET", "/alive")]
+
+
+def test_an_audit_that_finds_someone_at_risk_gives_none(desk: Desk, listener: Wire) -> None:
+    desk.enrol(phone=NO_RECEIPT)
+    for at in ("2026-11-20T16:30", "2026-11-24T09:00", "2026-11-25T09:00", "2026-11-25T14:00"):
+        desk.at(at).send()
+
+    counts = audited(desk.at("2026-11-25T14:31"), listener)
+
+    assert counts == {"called": 1}
+    assert listener.asked == []

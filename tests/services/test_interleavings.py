@@ -1,0 +1,180 @@
+"""Two at work at once: each meets the other between two of its statements, held there on purpose.
+
+Only PostgreSQL lets two write at a time; SQLite has them queue.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from threading import Event
+from typing import Literal
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from tests.services.desk import APPLIED, REPORTED, Desk, Provider, both_engines
+from worker.domain.delivery import Found, Rejected
+from worker.domain.limits import IDENTICAL
+
+on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+PATIENCE = 20  # seconds, for what happens at once unless something is broken
+
+When = Literal["before_cursor_execute", "after_cursor_execute"]
+
+
+def on(desk: Desk, when: When, *words: str, then: Callable[[], object]) -> None:
+    """Do something whenever a desk's writing connection meets a statement with these words."""
+
+    @event.listens_for(desk.context.db.engine, when)
+    def met(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if all(word in statement for word in words):
+            then()
+
+
+def hold(desk: Desk, when: When, *words: str, until: Event) -> Event:
+    """Stop a desk once at such a statement until something else has happened.
+
+    Returns what is set when the desk stands there.
+    """
+    stands = Event()
+
+    def stop() -> None:
+        if not stands.is_set():
+            stands.set()
+            until.wait(PATIENCE)
+
+    on(desk, when, *words, then=stop)
+    return stands
+
+
+def held_by(desk: Desk) -> Event:
+    """What is set once this desk has locked a case."""
+    is_held = Event()
+    on(desk, "after_cursor_execute", 'FROM "case"', " FOR ", then=is_held.set)
+    return is_held
+
+
+def both(first: Callable[[], object], second: Callable[[], object]) -> None:
+    """Run two things side by side; an error of either is the test's."""
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(first), pool.submit(second)]:
+            done.result(2 * PATIENCE)
+
+
+def send_beside(desk: Desk, other: Desk, *words: str, when: When) -> None:
+    """One worker stops at a statement of its claim until the other has sent all that it can, or
+    waits for its turn."""
+    came = Event()
+    on(other, "before_cursor_execute", "pg_advisory_xact_lock", then=came.set)
+    stands = hold(desk, when, *words, until=came)
+
+    def send_meanwhile() -> None:
+        stands.wait(PATIENCE)
+        other.send()
+        came.set()
+
+    both(desk.send, send_meanwhile)
+    assert stands.is_set()
+
+
+@on_postgresql
+def test_a_claim_and_a_correction_of_one_case_do_not_stop_each_other(
+    desk: Desk, other_desk: Desk
+) -> None:
+    desk.enrol()
+    is_held = held_by(other_desk)
+    is_claiming = hold(desk, "before_cursor_execute", "INSERT INTO attempt ", until=is_held)
+
+    def correct() -> None:
+        is_claiming.wait(PATIENCE)
+        other_desk.correct(language="en")
+
+    both(desk.send, correct)
+
+    assert is_claiming.is_set()
+    assert is_held.is_set()
+    assert desk.reminder().state == "accepted"
+
+
+@on_postgresql
+def test_a_refusal_is_recorded_while_its_case_is_corrected(desk: Desk, other_desk: Desk) -> None:
+    desk.enrol()
+    desk.through(Provider(Rejected("21211")))
+    is_held = held_by(other_desk)
+    is_climbing = hold(desk, "before_cursor_execute", "INSERT INTO call_task ", until=is_held)
+
+    def correct() -> None:
+        is_climbing.wait(PATIENCE)
+        other_desk.correct(language="en")
+
+    both(desk.send, correct)
+
+    assert is_climbing.is_set()
+    assert is_held.is_set()
+    assert desk.attempt.state == "rejected"
+    assert len(desk.reasons()) == 1
+
+
+@on_postgresql
+def test_two_workers_together_send_one_number_no_more_than_its_cap(
+    desk: Desk, other_desk: Desk
+) -> None:
+    for number in range(2 * IDENTICAL + 2):
+        desk.enrol(f"A-{number}")
+    for one in (desk, other_desk):
+        one.context = replace(one.context, send_batch=IDENTICAL + 1)
+
+    send_beside(desk, other_desk, "INSERT INTO attempt ", when="before_cursor_execute")
+
+    assert len({row.body_hash for row in desk.attempts()}) == 1
+    assert len(desk.attempts()) == IDENTICAL
+
+
+@on_postgresql
+def test_two_workers_send_one_case_one_message(desk: Desk, other_desk: Desk) -> None:
+    desk.enrol(events=[*REPORTED, *APPLIED])
+    for one in (desk, other_desk):
+        one.context = replace(one.context, send_batch=1)
+
+    send_beside(desk, other_desk, "LIMIT", "SKIP LOCKED", when="after_cursor_execute")
+
+    assert desk.attempt.state == "accepted"
+    assert [row.state for row in desk.reminders() if row.step == "at_once"] == ["accepted"] * 2
+
+
+class Mail(Provider):
+    """A mail server that nobody can ask what became of a letter: silence says it never left."""
+
+    name = "smtp"
+
+    def __init__(self, *, during: Callable[[Provider], object]) -> None:
+        super().__init__(kind="email", found=[Found(complete=True)], during=during)
+        self.caps = replace(self.caps, finds_after=(timedelta(minutes=15),))
+
+
+@both_engines
+def test_nobody_is_mailed_twice_where_the_database_was_away_when_answers_came(desk: Desk) -> None:
+    has_answered, has_failed = Event(), Event()
+    provider = Mail(during=lambda _: has_answered.set())
+    for number in range(6):
+        desk.enrol(f"A-{number}", email=f"c{number}@example.com")
+    desk.through(provider)
+
+    @event.listens_for(desk.context.db.engine, "commit")
+    def leave(_: object) -> None:
+        if has_answered.is_set() and not has_failed.is_set():
+            has_failed.set()
+            raise OperationalError("COMMIT", {}, ConnectionResetError())
+
+    desk.send()
+    desk.after(minutes=3).rescue()
+    desk.after(minutes=13).settle()
+    desk.after(minutes=1).send()
+
+    assert has_failed.is_set()
+    mailed = Counter(request.to for request in provider.handed)
+    assert mailed == {f"c{number}@example.com": 1 for number in range(6)}
+    assert desk.reasons() == []
