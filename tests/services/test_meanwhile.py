@@ -154,6 +154,24 @@ def test_a_letter_said_to_be_delayed_after_it_was_given_up_is_not_sent_again(des
     assert len(provider.handed) == 1
 
 
+def test_a_lost_message_that_turns_up_takes_back_the_one_planned_instead(desk: Desk) -> None:
+    provider = Provider(Uncertain("the line broke"), NotSent("no route"), Accepted("M3"),
+                        found=[NOTHING])  # fmt: skip
+    desk.enrol()
+    desk.through(provider)
+    desk.send()
+    lose(desk)
+    desk.after(minutes=1).send()
+    lost, not_sent = desk.attempts()
+
+    desk.receive(AttemptState.SENT, provider_id="P9", ref=lost.ref)
+    desk.after(minutes=10).send()
+
+    assert (lost.state, not_sent.state) == ("lost", "not_sent")
+    assert desk.reminder().state == "sent"
+    assert len(provider.handed) == 2
+
+
 @pytest.mark.parametrize(
     ("starts", "useful_for"),
     [("2026-11-20T16:30:00", timedelta(seconds=30)), ("2026-11-20T19:59:30", timedelta(hours=9))],
