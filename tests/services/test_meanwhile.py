@@ -155,19 +155,20 @@ def test_a_letter_said_to_be_delayed_after_it_was_given_up_is_not_sent_again(des
 
 
 def test_a_lost_message_that_turns_up_takes_back_the_one_planned_instead(desk: Desk) -> None:
-    provider = Provider(Uncertain("the line broke"), NotSent("no route"), Accepted("M3"),
+    provider = Provider(Uncertain("the line broke"), Accepted("M2"), Accepted("M3"),
                         found=[NOTHING])  # fmt: skip
     desk.enrol()
     desk.through(provider)
     desk.send()
     lose(desk)
     desk.after(minutes=1).send()
-    lost, not_sent = desk.attempts()
+    desk.receive(AttemptState.UNDELIVERED, provider_id="M2", code="30003", is_transient=True)
+    lost, failed = desk.attempts()
+    planned = desk.reminder().state
 
     desk.receive(AttemptState.SENT, provider_id="P9", ref=lost.ref)
-    desk.after(minutes=10).send()
 
-    assert (lost.state, not_sent.state) == ("lost", "not_sent")
+    assert (lost.state, failed.state, planned) == ("lost", "undelivered", "planned")
     assert desk.reminder().state == "sent"
     assert len(provider.handed) == 2
 
