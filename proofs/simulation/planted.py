@@ -22,6 +22,7 @@ from worker.engines import duties
 from worker.services import claiming, receipts, sending, settling
 from worker.services.claiming import Claimed, Desk, claim_due
 from worker.services.context import Context
+from worker.services.recording import Said, record
 from worker.services.sending import send_due
 from worker.store.attempts import insert_attempts
 from worker.store.database import Session
@@ -30,32 +31,27 @@ from worker.store.reminders import Due, claim, pick_due, reminders_by_id
 
 def send_before_record() -> None:
     """Send first, and write the claim down with the answer."""
-    record = sending._record  # noqa: SLF001
 
     def unrecorded(
         context: Context, owner: str, now: datetime, counts: Counter[str]
-    ) -> tuple[list[Claimed], bool]:
+    ) -> tuple[list[Claimed], int]:
         made = claim_due(context, owner, now, counts)
         if made[0]:
             _forget(context, made[0])
         return made
 
     def recorded(
-        context: Context,
-        owner: str,
-        batch: Sequence[tuple[Claimed, Outcome]],
-        now: datetime,
-        counts: Counter[str],
-    ) -> None:
+        context: Context, owner: str, batch: Sequence[Said], now: datetime
+    ) -> Counter[str]:
         attempts = [one.attempt for one, _ in batch]
         lease, leaders = attempts[0].lease_until_at, dict.fromkeys(a.reminder_id for a in attempts)
         with context.db.transaction() as session:
             claim(session, leaders, owner=owner, lease_until=lease, now=now)
-            insert_attempts(session, [one.model_dump() for one in attempts])
-        record(context, owner, batch, now, counts)
+            insert_attempts(session, [one.row() for one in attempts])
+        return record(context, owner, batch, now)
 
     replace(sending, "claim_due", unrecorded)
-    replace(sending, "_record", recorded)
+    replace(sending, "record", recorded)
 
 
 def _forget(context: Context, claimed: Sequence[Claimed]) -> None:
@@ -73,7 +69,7 @@ def _forget(context: Context, claimed: Sequence[Claimed]) -> None:
 
 def no_lease_check() -> None:
     """Send whatever was claimed, however long ago."""
-    replace(sending, "LEASE", timedelta(days=30))
+    replace(sending, "_CALL", timedelta(days=-30))
 
 
 def claim_without_compare() -> None:

@@ -37,25 +37,28 @@ def count_parts(text: str, *, reserved: int = 0) -> Parts:
     `parts`, not in `units`.
     """
     encoding = _encoding(text)
-    weights = [_units(character, encoding) for character in text]
-    return Parts(encoding, sum(weights), _parts(weights, encoding, reserved))
+    units = _units(text, encoding)
+    return Parts(encoding, units, _parts(text, units, encoding, reserved))
 
 
 def _encoding(text: str) -> Encoding:
     return "gsm7" if _GSM7.issuperset(text) else "ucs2"
 
 
-def _units(character: str, encoding: Encoding) -> int:
+def _units(text: str, encoding: Encoding) -> int:
     if encoding == "gsm7":
-        return 2 if character in _EXTENSION else 1
-    return 2 if ord(character) > 0xFFFF else 1  # a surrogate pair in UTF-16
+        return len(text) + sum(map(text.count, _EXTENSION))
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _parts(weights: list[int], encoding: Encoding, reserved: int) -> int:
-    if reserved + sum(weights) <= _ALONE[encoding]:
+def _parts(text: str, units: int, encoding: Encoding, reserved: int) -> int:
+    if reserved + units <= _ALONE[encoding]:
         return 1
+    if units == len(text):  # nothing that a cut could go through
+        return -(-(reserved + units) // _EACH[encoding])
     parts, filled = 1, reserved
-    for weight in weights:
+    for character in text:
+        weight = _units(character, encoding)
         if filled + weight > _EACH[encoding]:
             parts, filled = parts + 1, 0
         filled += weight

@@ -4,6 +4,7 @@ The scheduler keeps nothing: its job store is memory, late ticks are folded into
 dropped (`misfire_grace_time=None`; the default loses a tick that is a second late).
 """
 
+import gc
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -38,6 +39,8 @@ def run_until(
     for name, (duty, every) in duties.items():
         seconds = every.total_seconds()
         scheduler.add_job(duty, "interval", seconds=seconds, id=name, start_date=first_run)
+    gc.collect()
+    gc.freeze()  # rules, templates and libraries stay: a collection need not look at them again
     scheduler.start()
     log.info("engine.started", extra={"count": len(duties)})
     try:

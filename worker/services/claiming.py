@@ -16,7 +16,6 @@ from worker.crashpoints import crash_point
 from worker.domain.delivery import (
     FINDS_AFTER,
     LEASE,
-    AttemptState,
     Prepared,
     ReminderState,
     SendRequest,
@@ -29,11 +28,10 @@ from worker.domain.reminders import ENOUGH, Hours, hours_at, later
 from worker.services.context import Context
 from worker.services.ladder import CAPPED, RESTING, WAITING, climb, open_call_task
 from worker.services.messages import compose, deadline_of
-from worker.store.attempts import attempts_of, insert_attempts, opted_out, sent_since
+from worker.store.attempts import NewAttempt, attempts_of, insert_attempts, opted_out, sent_since
 from worker.store.cases import reminders_of_deadline
 from worker.store.database import Session, new_id
 from worker.store.reminders import Due, claim, hold_the_claim, pick_due
-from worker.store.tables import AttemptRow
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +48,7 @@ _SAID = (
 class Claimed:
     """A message that is ours to submit: one attempt, already durable."""
 
-    attempt: AttemptRow
+    attempt: NewAttempt
     prepared: Prepared
     act_by: datetime | None
     finds_after: tuple[timedelta, ...] = FINDS_AFTER
@@ -58,21 +56,21 @@ class Claimed:
 
 def claim_due(
     context: Context, owner: str, now: datetime, counts: Counter[str]
-) -> tuple[list[Claimed], bool]:
-    """Transaction 1. Also says whether anything was due at all; at night nothing is.
+) -> tuple[list[Claimed], int]:
+    """Transaction 1. Also says how many reminders were due for it; at night none is.
 
     `counts` takes up what was ended instead: expired, capped, for a person.
     """
     hours = hours_at(now)
     if hours is Hours.NIGHT:
-        return [], False
+        return [], 0
     with context.db.transaction() as session:
         hold_the_claim(session)
         kinds = ("email",) if context.senders.room(now).is_empty else ("sms", "email")
         picked = pick_due(session, now, context.send_batch, hours, kinds)
         crash_point("in_claim")
         desk = Desk(session, context, owner, now, counts)
-        return desk.claim(picked), bool(picked)
+        return desk.claim(picked), len(picked)
 
 
 @dataclass(slots=True)
@@ -203,12 +201,11 @@ class Desk:
     ) -> list[tuple[list[Due], SendRequest]]:
         """Leave out who refused messages, and let wait what an address has had too many of."""
         keys = self.context.keys  # address keys without a centre: caps and refusals hold for all
-        addresses = {keys.index(request.to, centre_id="") for _, request in ready}
+        addresses = [keys.index(request.to, centre_id="") for _, request in ready]
         refused = opted_out(self.session, addresses)
         history = sent_since(self.session, addresses, self.now - WINDOW)
         allowed = []
-        for group, request in ready:
-            address = keys.index(request.to, centre_id="")
+        for address, (group, request) in zip(addresses, ready, strict=True):
             leader = group[0]
             if {(address, None), (address, leader.case.centre_id)} & refused:
                 self._climb(group, "opted_out")
@@ -296,10 +293,10 @@ class Desk:
         for group, _ in messages:
             if group[0].reminder.id in won:
                 _note_told(group)
-        insert_attempts(self.session, [one.attempt.model_dump() for one in claimed])
+        insert_attempts(self.session, [one.attempt.row() for one in claimed])
         return claimed
 
-    def _attempt(self, leader: Due, prepared: Prepared, lease: datetime) -> AttemptRow:
+    def _attempt(self, leader: Due, prepared: Prepared, lease: datetime) -> NewAttempt:
         reminder, request, keys = leader.reminder, prepared.request, self.context.keys
         attempt_id, centre = new_id(self.now), reminder.centre_id
 
@@ -309,7 +306,7 @@ class Desk:
             )
 
         channel = self.context.channel(reminder.channel)
-        return AttemptRow(
+        return NewAttempt(
             id=attempt_id,
             centre_id=centre,
             case_id=reminder.case_id,
@@ -318,7 +315,6 @@ class Desk:
             ref=secrets.token_hex(16),
             channel_name=channel.name,
             kind=channel.kind,
-            state=AttemptState.SUBMITTING,
             owner=self.owner,
             lease_until_at=lease,
             address_sealed=seal(request.to, "address_sealed"),
@@ -327,14 +323,7 @@ class Desk:
             body_hash=keys.digest(request.text),
             template=request.template,
             parts=prepared.parts,
-            provider_id=None,
-            provider_status="",
-            code="",
             started_at=self.now,
-            finished_at=None,
-            misses=0,
-            next_check_at=None,
-            redact_at=None,
             simulated=self.context.simulated,
         )
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy import bindparam
 from sqlmodel import col, func, insert, select, update
 
 from worker.domain.delivery import AttemptState
@@ -11,30 +13,61 @@ from worker.domain.limits import Sent
 from worker.store.database import Session, new_id
 from worker.store.tables import AttemptEventRow, AttemptRow, OptOutRow, ReminderRow
 
+_ATTEMPTS = AttemptRow.metadata.tables["attempt"]
+_EVENTS = AttemptEventRow.metadata.tables["attempt_event"]
+_OUTCOME = update(_ATTEMPTS).where(
+    _ATTEMPTS.c.id == bindparam("of"),
+    _ATTEMPTS.c.state == AttemptState.SUBMITTING,
+    _ATTEMPTS.c.owner == bindparam("by"),
+)
+# Whole batches are written through the tables: session objects take six times as long.
+_AT_FIRST: Mapping[str, object] = {
+    "state": AttemptState.SUBMITTING, "provider_status": "", "code": "", "misses": 0,
+}  # fmt: skip
 _NEVER_LEFT = (AttemptState.NOT_SENT, AttemptState.REJECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttempt:
+    """An attempt as it begins, which is all of it until the provider has answered."""
+
+    id: str
+    centre_id: str
+    case_id: str
+    reminder_id: str
+    number: int
+    ref: str
+    channel_name: str
+    kind: str
+    owner: str
+    lease_until_at: datetime
+    address_sealed: bytes
+    address_index: str
+    body_sealed: bytes
+    body_hash: str
+    template: str
+    parts: int
+    started_at: datetime
+    simulated: bool
+
+    def row(self) -> dict[str, object]:
+        """Its columns."""
+        return {**_AT_FIRST, **{name: getattr(self, name) for name in self.__slots__}}
 
 
 def insert_attempts(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
     """Write attempts as `submitting`: durable before the first byte leaves (DESIGN §5.1)."""
     if rows:
-        session.execute(insert(AttemptRow), list(rows))
+        session.connection().execute(insert(_ATTEMPTS), [dict(row) for row in rows])
 
 
-def record_outcome(
-    session: Session, attempt_id: str, owner: str, values: Mapping[str, object]
-) -> bool:
-    """Write what the provider said, if the attempt is still ours and still open (DESIGN §5.5)."""
-    result = session.execute(
-        update(AttemptRow)
-        .where(
-            col(AttemptRow.id) == attempt_id,
-            col(AttemptRow.state) == AttemptState.SUBMITTING,
-            col(AttemptRow.owner) == owner,
-        )
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    return bool(result.rowcount == 1)  # type: ignore[attr-defined]  # CursorResult of an UPDATE
+def record_outcomes(
+    session: Session, owner: str, verdicts: Mapping[str, Mapping[str, object]]
+) -> int:
+    """Write what the provider said, by attempt, where it is still open and `owner`'s (DESIGN
+    §5.5); returns for how many. Every verdict names the same columns."""
+    rows = [{"of": attempt_id, "by": owner, **verdict} for attempt_id, verdict in verdicts.items()]
+    return session.connection().execute(_OUTCOME, rows).rowcount
 
 
 def move_attempt(
@@ -64,19 +97,31 @@ def add_event(
     session: Session, attempt: AttemptRow, source: str, seen: Seen, *, now: datetime
 ) -> None:
     """Keep what was seen of an attempt; events are never dropped nor changed."""
-    session.add(
-        AttemptEventRow(
-            id=new_id(now),
-            centre_id=attempt.centre_id,
-            attempt_id=attempt.id,
-            source=source,
-            provider_id=seen.provider_id,
-            status=seen.status,
-            code=seen.code,
-            raw=seen.raw,
-            at=now,
-        )
-    )
+    session.add(AttemptEventRow(**_event(attempt, source, seen, now)))
+
+
+def add_events(
+    session: Session, seen: Iterable[tuple[NewAttempt, Seen]], source: str, *, now: datetime
+) -> None:
+    """The same for many attempts at once."""
+    rows = [_event(attempt, source, one, now) for attempt, one in seen]
+    session.connection().execute(insert(_EVENTS), rows)
+
+
+def _event(
+    attempt: AttemptRow | NewAttempt, source: str, seen: Seen, now: datetime
+) -> dict[str, Any]:
+    return {
+        "id": new_id(now),
+        "centre_id": attempt.centre_id,
+        "attempt_id": attempt.id,
+        "source": source,
+        "provider_id": seen.provider_id,
+        "status": seen.status,
+        "code": seen.code,
+        "raw": seen.raw,
+        "at": now,
+    }
 
 
 def due_for_check(

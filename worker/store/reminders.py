@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import bindparam
 from sqlmodel import col, func, insert, literal_column, or_, select, update
 
 from worker.domain.delivery import OPEN_ATTEMPTS, ReminderState
@@ -16,6 +17,12 @@ from worker.store.tables import AttemptRow, CaseRow, DeadlineRow, ReminderRow
 
 # A literal lets both engines use the partial index of planned reminders.
 _PLANNED = col(ReminderRow.state) == literal_column("'planned'")
+
+_TABLE = ReminderRow.metadata.tables["reminder"]
+_STILL_OPEN = update(_TABLE).where(
+    or_(_TABLE.c.id == bindparam("of"), _TABLE.c.carried_by == bindparam("of")),
+    *(_TABLE.c.state != closed for closed in ("cancelled", "expired", "delivered")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +38,7 @@ def insert_reminders(session: Session, rows: Sequence[Mapping[str, object]]) -> 
     """Write planned reminders. Not through the session's objects: most of a roster's rows are
     reminders, and this takes a sixth of the time."""
     if rows:
-        table = ReminderRow.metadata.tables["reminder"]
-        session.connection().execute(insert(table), [dict(row) for row in rows])
+        session.connection().execute(insert(_TABLE), [dict(row) for row in rows])
 
 
 def hold_the_claim(session: Session) -> None:
@@ -132,7 +138,6 @@ def set_state(
 ) -> None:
     """Move reminders, and those they carry, to `state`; a closed or delivered one stays so,
     whatever comes of another attempt."""
-    ids = list(reminder_ids)
     values: dict[str, object] = {"state": state, "updated_at": now}
     if reason is not None:
         values["reason"] = reason
@@ -140,15 +145,10 @@ def set_state(
         values["due_at"] = due_at
     if state is ReminderState.PLANNED:
         values |= {"owner": None, "lease_until_at": None, "carried_by": None}
-    session.execute(
-        update(ReminderRow)
-        .where(
-            or_(col(ReminderRow.id).in_(ids), col(ReminderRow.carried_by).in_(ids)),
-            col(ReminderRow.state).not_in(("cancelled", "expired", "delivered")),
-        )
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
+    rows = [{"of": reminder_id, **values} for reminder_id in reminder_ids]
+    if rows:
+        session.flush()
+        session.connection().execute(_STILL_OPEN, rows)
 
 
 def reminders_by_id(session: Session, ids: Iterable[str]) -> dict[str, Due]:
