@@ -20,6 +20,7 @@ from proofs.plants import PLANTS
 from proofs.postgres import server
 from proofs.simulation.planted import PLANTED as SIMULATED_PLANTS
 from proofs.simulation.running import Order, caught, replay, simulate
+from proofs.stopping import QUICK, REAL, prove_stopping
 from worker.crashpoints import CRASH_POINTS
 
 CI_PLANTS = ("send_before_record", "resend_if_unsure")
@@ -162,7 +163,9 @@ def main() -> None:
     """Exit code 0 when everything held, 1 when not."""
     given = _arguments()
     kills, seed = given.kills, given.seed
-    if given.simulate or given.replay is not None:
+    if given.stopping:
+        held = prove_stopping(given.stopping, QUICK if given.quick else REAL, seed)
+    elif given.simulate or given.replay is not None:
         held = _simulated(given)
     elif given.long:
         held = prove(_sized(LONG, kills), PLANTS, seed)
@@ -203,6 +206,8 @@ def _arguments() -> argparse.Namespace:
     which.add_argument("--plant", choices=PLANTS, default="", help="the loop with a planted bug")
     which.add_argument("--simulate", action="store_true", help="seeds of simulated weeks")
     which.add_argument("--replay", type=int, metavar="SEED", help="one such seed, its books kept")
+    which.add_argument("--stopping", type=int, metavar="N", help="SIGTERM to so many workers")
+    parser.add_argument("--quick", action="store_true", help="stop with times cut to a tenth")
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first one")
     parser.add_argument("--planted", choices=("", *SIMULATED_PLANTS, "all"), default="",

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -51,6 +52,23 @@ def test_a_running_worker_ends_when_told_with_nothing_half_sent(enrolled: Qida) 
     states = [row["state"] for row in enrolled("reminders", "list", "--json").rows]
     assert len(states) > 300
     assert "submitting" not in states
+
+
+def test_a_stop_that_comes_while_the_wait_for_it_begins_is_not_lost() -> None:
+    told_at_the_worst_moment = (
+        "import os, signal\n"
+        "from worker.cli.running import stop_on_signals\n"
+        "stop = stop_on_signals()\n"
+        "with stop._cond:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "assert stop.wait(60)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", told_at_the_worst_moment], timeout=PATIENCE, check=False
+    )
+
+    assert done.returncode == OK
 
 
 def test_a_worker_goes_on_under_the_rules_in_force_when_a_file_breaks(enrolled: Qida) -> None:

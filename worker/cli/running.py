@@ -3,7 +3,8 @@
 import json
 import signal
 from datetime import timedelta
-from threading import Event
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -89,12 +90,21 @@ def serve(host: Host = "127.0.0.1", port: Port = 8080) -> None:
 
 
 def stop_on_signals() -> Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = Event()
+    """An event that SIGTERM and SIGINT set.
+
+    Not from the signal's handler itself: it may have interrupted this very event's `wait`, and
+    would wait for ever for the lock that is held there. A queue's `put` is made for handlers.
+    """
+    stop, asked = Event(), SimpleQueue[None]()
 
     def stopped(_number: int, _frame: "FrameType | None") -> None:
+        asked.put(None)
+
+    def pass_on() -> None:
+        asked.get()
         stop.set()
 
+    Thread(target=pass_on, name="stop", daemon=True).start()
     signal.signal(signal.SIGTERM, stopped)
     signal.signal(signal.SIGINT, stopped)
     return stop

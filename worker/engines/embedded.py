@@ -44,7 +44,8 @@ def run_until(
     scheduler.start()
     log.info("engine.started", extra={"count": len(duties)})
     try:
-        stop.wait()
+        while not stop.wait(1.0):  # a signal that came just before a wait is seen after it
+            pass
     finally:
         impatience = Timer(GRACE.total_seconds(), hurry)
         impatience.daemon = True
