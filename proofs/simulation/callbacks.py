@@ -69,7 +69,11 @@ class Postman(Callbacks):
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if signed:
             headers["X-Twilio-Signature"] = signed
-        if self._post(urlsplit(url).path, headers, form) or tried + 1 == len(_RETRIES):
+        if self._post(urlsplit(url).path, headers, form):
+            if form.get("ErrorCode") != FORGED_CODE:
+                self._journal.note("told", sid=form["MessageSid"], status=form["MessageStatus"])
+            return
+        if tried + 1 == len(_RETRIES):
             return
         gap = _RETRIES[tried + 1] - _RETRIES[tried]
         self._world.after(gap, lambda: self._try(url, form, signed, tried + 1))

@@ -200,7 +200,7 @@ def _claims(books: Books) -> Iterator[Violation]:
         sid = attempt["provider_id"]
         if attempt["kind"] == "sms" and sid and sid not in ids:
             yield Violation("S5", "wrong", f"attempt {attempt['id']} is bound to no message")
-        if attempt["state"] in MAY_HAVE_LEFT - {"unconfirmed"} and not _left(books, attempt):
+        if attempt["state"] in MAY_HAVE_LEFT and not _left(books, attempt):
             yield Violation("S5", "lost", f"attempt {attempt['id']}: nothing ever left")
 
 
@@ -209,17 +209,21 @@ def _left(books: Books, attempt: Row) -> bool:
 
 
 def _true(books: Books) -> Iterator[Violation]:
-    """S6: "delivered" means that the provider said so, and its last word is ours in the end."""
+    """S6: "delivered" means that the provider said so; and its last word is ours, once it got
+    through, by callback or poll."""
+    got_through = {(line["sid"], line["status"]) for line in books.said_of("told")}
     for one in books.taken:
         attempt = books.credited.get(one.id)
         if one.kind != "sms" or attempt is None or attempt["provider_id"] != one.id:
             continue
         said, state = books.final_of(one)[0], attempt["state"]
-        if said in ("delivered", "undelivered", "failed") and state not in (said, "lost"):
-            if instant(attempt["started_at"]) < books.ended_at - timedelta(hours=73):
-                yield Violation("S6", "wrong", f"{one.id} is {said}, its attempt {state}")
-        elif state == "delivered" and said != "delivered":
+        if state == "delivered" and said != "delivered":
             yield Violation("S6", "wrong", f"{one.id} is {said}, its attempt delivered")
+        elif said in _LAST_WORDS and (one.id, said) in got_through and state not in (said, "lost"):
+            yield Violation("S6", "wrong", f"{one.id} is {said}, its attempt {state}")
+
+
+_LAST_WORDS = {"delivered", "undelivered", "failed"}
 
 
 def _reached(books: Books) -> Iterator[Violation]:

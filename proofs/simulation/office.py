@@ -241,7 +241,7 @@ class Office:
         return {duty: max(at, self._not_before.get(duty, at)) for duty, at in due.items()}
 
     def _start_all(self) -> None:
-        while len(self.workers) < self.accidents.workers:
+        for _ in range(self.accidents.workers):
             self._start()
 
     def _start(self) -> None:

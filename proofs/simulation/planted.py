@@ -4,6 +4,7 @@ They are mistakes that real senders make. The product's files stay as they are; 
 which invariant finds which.
 """
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from functools import partial
 from sqlalchemy import text
 
 from proofs.plants import forget_if_unsure, replace, resend_if_unsure
+from proofs.simulation.office import Office, Worker
 from proofs.simulation.wire import HTTPException, InProcessHttp
 from worker.channels import twilio_hook, twilio_sms
 from worker.channels.twilio_http import Answer, Exchange
@@ -20,51 +22,35 @@ from worker.domain.delivery import AttemptState, Found, NotSent, Outcome, Reject
 from worker.domain.reminders import Hours
 from worker.engines import duties
 from worker.services import claiming, receipts, sending, settling
-from worker.services.claiming import Claimed, Desk, claim_due
+from worker.services.claiming import Desk
 from worker.services.context import Context
-from worker.services.recording import Said, record
 from worker.services.sending import send_due
-from worker.store.attempts import insert_attempts
 from worker.store.database import Session
-from worker.store.reminders import Due, claim, pick_due, reminders_by_id
+from worker.store.reminders import Due, pick_due, reminders_by_id
 
 
 def send_before_record() -> None:
-    """Send first, and write the claim down with the answer."""
+    """Send first, and write the claim down with the answer: who dies between has no claim."""
+    kill = Office._kill  # noqa: SLF001
 
-    def unrecorded(
-        context: Context, owner: str, now: datetime, counts: Counter[str]
-    ) -> tuple[list[Claimed], int]:
-        made = claim_due(context, owner, now, counts)
-        if made[0]:
-            _forget(context, made[0])
-        return made
+    def forgetting(self: Office, worker: Worker) -> None:
+        if len(self.workers) == 1:  # nobody else's claims are on the table
+            self.world.at(self.world.now, lambda: _forget_claims(self.settings.database))
+        kill(self, worker)
 
-    def recorded(
-        context: Context, owner: str, batch: Sequence[Said], now: datetime
-    ) -> Counter[str]:
-        attempts = [one.attempt for one, _ in batch]
-        lease, leaders = attempts[0].lease_until_at, dict.fromkeys(a.reminder_id for a in attempts)
-        with context.db.transaction() as session:
-            claim(session, leaders, owner=owner, lease_until=lease, now=now)
-            insert_attempts(session, [one.row() for one in attempts])
-        return record(context, owner, batch, now)
-
-    replace(sending, "claim_due", unrecorded)
-    replace(sending, "record", recorded)
+    replace(Office, "_kill", forgetting)
 
 
-def _forget(context: Context, claimed: Sequence[Claimed]) -> None:
-    """As if the claim had not been committed yet."""
-    with context.db.transaction() as session:
-        for one in claimed:
-            session.connection().execute(
-                text("DELETE FROM attempt WHERE id = :id"), {"id": one.attempt.id}
-            )
-            session.connection().execute(
-                text("UPDATE reminder SET state = 'planned' WHERE :id IN (id, carried_by)"),
-                {"id": one.attempt.reminder_id},
-            )
+def _forget_claims(database: str) -> None:
+    connection = sqlite3.connect(database.removeprefix("sqlite:///"))
+    connection.execute(
+        "DELETE FROM attempt_event WHERE attempt_id IN"
+        " (SELECT id FROM attempt WHERE state = 'submitting')"
+    )
+    connection.execute("DELETE FROM attempt WHERE state = 'submitting'")
+    connection.execute("UPDATE reminder SET state = 'planned' WHERE state = 'submitting'")
+    connection.commit()
+    connection.close()
 
 
 def no_lease_check() -> None:
@@ -74,16 +60,17 @@ def no_lease_check() -> None:
 
 def claim_without_compare() -> None:
     """Work from a list read some minutes ago, and do not ask whether it still holds."""
-    seen: list[tuple[datetime, str]] = []
+    seen: dict[str, datetime] = {}
+    used: set[str] = set()
 
     def picked(
         session: Session, now: datetime, limit: int, hours: Hours, channels: Sequence[str]
     ) -> list[Due]:
         due = pick_due(session, now, limit, hours, channels)
-        fresh = {one.reminder.id for one in due}
-        older = {id_ for at, id_ in seen if now - at < timedelta(minutes=5)} - fresh
-        seen.extend((now, id_) for id_ in fresh)
-        found = reminders_by_id(session, older)
+        older = {one for one, at in seen.items() if now - at < timedelta(minutes=5)} - used
+        found = reminders_by_id(session, older - {one.reminder.id for one in due})
+        used.update(found)
+        seen.update((one.reminder.id, now) for one in due)
         for one in found.values():
             one.reminder.state = "planned"
         return [*due, *found.values()]

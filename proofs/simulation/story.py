@@ -126,9 +126,12 @@ def _whims(rng: Random, rough: float) -> Whims:
 def _spans(
     rng: Random, begins_at: datetime, days: int, hours: int
 ) -> Iterator[tuple[datetime, datetime]]:
-    """One or two spans of so many hours."""
+    """One or two spans of so many hours; every other one from the early afternoon on, so that what
+    was due then is due at night."""
     for _ in range(rng.randint(1, 2)):
         since = begins_at + timedelta(hours=rng.uniform(1, 24 * days - 2 * hours))
+        if rng.random() < 0.5:
+            since = since.replace(hour=rng.randint(12, 15))
         yield since, since + timedelta(hours=hours)
 
 
@@ -137,7 +140,11 @@ def _deeds(rng: Random, begins_at: datetime, days: int) -> Iterator[Deed]:
     family = rng.random() < 0.3  # everyone has the same number: caps are met
     for serial in range(count):
         number = 12 if family else 12 + serial % 88
-        yield from _case(rng, begins_at, days, serial, f"1{38 + serial // 88}000000{number:02d}")
+        case = [*_case(rng, begins_at, days, serial, f"1{38 + serial // 88}000000{number:02d}")]
+        yield from case
+        if rng.random() < 0.15:  # the same matter entered twice: twins, alike to the letter
+            for deed in case:
+                yield replace(deed, row=_with(deed.row, reference=f"{deed.row.reference}-T"))
 
 
 def _case(rng: Random, begins_at: datetime, days: int, serial: int, phone: str) -> Iterator[Deed]:

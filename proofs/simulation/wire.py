@@ -73,24 +73,36 @@ class Provider:
 
     def respond(self, call: api.Call, exchange: Exchange) -> Said:
         """What the client gets. Raises what the wire raises: OSError, HTTPException."""
-        world, odds = self.world, self.mishaps
         self._connect()
         exchange.may_have_left = True
-        world.wait(world.rng.uniform(0.05, 0.6))
+        self.world.wait(self.world.rng.uniform(0.05, 0.6))
+        return self._spoiled(call) or self._answered(call)
+
+    def _spoiled(self, call: api.Call) -> Said | None:
+        """No answer, or one that tells little of what was done."""
+        world, odds = self.world, self.mishaps
         if world.chance(odds.hang):
             self._hang(call)
         if world.chance(odds.cut):
             self._cut(call)
         if world.chance(odds.busy):
-            self.journal.note("busy", to=call.given.get("To"))
             return _with_header(refusal(20429), "Retry-After", str(world.rng.choice((1, 30, 900))))
         if world.chance(odds.failing):
             return self._fail(call)
-        if world.chance(odds.locked_out):
-            return refusal(20003)
+        return refusal(20003) if world.chance(odds.locked_out) else None
+
+    def _answered(self, call: api.Call) -> Said:
+        """The answer as it was meant, noted where the client learns from it; or a broken 201."""
         answer = self._list(call) if call.kind == "list" else self._done(call)
-        if call.kind == "create" and answer.status == 201 and world.chance(odds.broken):
-            return _broken(answer, world.rng.choice(("html", "empty", "{}", "half", "number")))
+        if call.kind == "create" and answer.status == 400:
+            self.journal.note("refused", to=call.given.get("To"))
+        if call.kind == "fetch" and answer.status == 200:
+            said = json.loads(answer.body)
+            self.journal.note("told", sid=said["sid"], status=said["status"])
+        is_taken = call.kind == "create" and answer.status == 201
+        if is_taken and self.world.chance(self.mishaps.broken):
+            kinds = ("html", "empty", "{}", "half", "number")
+            return _broken(answer, self.world.rng.choice(kinds))
         return answer
 
     def _connect(self) -> None:
@@ -129,7 +141,6 @@ class Provider:
         self.fake.catch_up()
         to = call.given.get("To", "")
         if call.kind == "create" and to in self.stopped:
-            self.journal.note("refused", to=to, code=21610)
             return refusal(21610)
         answer = api.answered(self.fake, call)
         self._come_back_for_statuses(call)
