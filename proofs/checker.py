@@ -6,6 +6,8 @@ invariants I0 to I7.
 """
 
 import argparse
+import hashlib
+import hmac
 import json
 import sqlite3
 import sys
@@ -308,9 +310,20 @@ def read_books(database: str, ledger: Path, acknowledged: Path, ended_at: dateti
     first, *entries = _lines(ledger)
     if first.get("ledger") != "sandbox":
         raise SystemExit(f"{ledger} is no sandbox ledger")
+    staff = _keyed(first.get("key", ""), STAFF)
+    entries = [entry for entry in entries if entry["to"] != staff]
     read = _read_postgresql if database.startswith("postgresql") else _read_sqlite
     tables, damage = read(database)
     return Books(entries, _lines(acknowledged), tables, damage, ended_at)
+
+
+STAFF = "staff@example.com"
+"""Where the shipped centre's call list goes: at least once, and nobody's reminder."""
+
+
+def _keyed(key: str, address: str) -> str:
+    """An address as the ledger holds it."""
+    return hmac.new(bytes.fromhex(key), address.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def _lines(path: Path) -> list[Row]:
