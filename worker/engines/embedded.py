@@ -20,6 +20,9 @@ GRACE = timedelta(seconds=20)
 """How long calls on the wire may take after a stop: supervisors kill after 30 s (Kubernetes,
 `terminationGracePeriodSeconds`), and what broke off has still to be written down."""
 
+_MANY_ROWS = 20_000
+"""New objects after which to look for garbage: a claim makes thousands that go by themselves."""
+
 _DEFAULTS = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
 
 
@@ -41,6 +44,7 @@ def run_until(
         scheduler.add_job(duty, "interval", seconds=seconds, id=name, start_date=first_run)
     gc.collect()
     gc.freeze()  # rules, templates and libraries stay: a collection need not look at them again
+    gc.set_threshold(_MANY_ROWS)
     scheduler.start()
     log.info("engine.started", extra={"count": len(duties)})
     try:

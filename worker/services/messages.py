@@ -67,10 +67,13 @@ def compose(context: Context, parts: Sequence[Due], *, now: datetime) -> SendReq
 def _entry(leader: Due, first: Rendered) -> CalendarEntry | None:
     """The leading deadline's day for the citizen's calendar; none for a second contact, for what
     has no date, or is over."""
-    reminder, deadline = leader.reminder, deadline_of(leader.deadline)
-    on = deadline.day
+    reminder = leader.reminder
     over = reminder.step == "lapsed"
-    if reminder.channel != "email" or reminder.recipient != "citizen" or over or on is None:
+    if reminder.channel != "email" or reminder.recipient != "citizen" or over:
+        return None
+    deadline = deadline_of(leader.deadline)
+    on = deadline.day
+    if on is None:
         return None
     unsure = (
         "" if deadline.firm else "（暂定）" if leader.case.language == "zh" else " (provisional)"

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _CALL = timedelta(seconds=45)  # connect 5 s + read 35 s, and a little
 _RECORD_AGAIN = (0.2, 1.0, 3.0)  # seconds; SQLite itself waits 10 for its turn
 _MOST_GATHERING = 0.1  # seconds; a commit waits for the disk: answers close together share one
+_FASTEST = 4000  # answers a second: gathering must not let the line run dry
 
 
 def send_due(
@@ -106,7 +107,7 @@ class Line:
     def _record(self) -> None:
         """Wait for an answer, and write it down with all that are there by then."""
         batch = [self._answered.get()]
-        pause(min(_MOST_GATHERING, (self.waiting - 1) / 1000))
+        pause(min(_MOST_GATHERING, (self.waiting - 1) / _FASTEST))
         while not self._answered.empty():
             batch.append(self._answered.get())
         self.waiting -= len(batch)
