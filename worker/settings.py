@@ -48,7 +48,10 @@ class Settings(BaseModel):
         "https://api.twilio.com", description="Twilio: API address; http only on loopback"
     )
     sms_parts_per_second: float = Field(
-        0, ge=0, le=1000, description="What the SMS sender may send, in parts; 0: no limit"
+        0,
+        ge=0,
+        le=1000,
+        description="What the SMS sender may send, in parts, all workers together; 0: no limit",
     )
     smtp_url: str = Field(
         "",

@@ -60,6 +60,22 @@ def test_a_clock_that_went_back_refills_nothing() -> None:
     assert bucket.refilled(seconds(-60)).level == 0
 
 
+def test_two_workers_whose_clocks_differ_do_not_fill_the_same_seconds_twice() -> None:
+    bucket = Bucket.full(1, NOON).drawn(LONGEST)
+    for second in range(6):
+        bucket = bucket.refilled(seconds(second + 30)).refilled(seconds(second))
+
+    fast_alone = Bucket.full(1, NOON).drawn(LONGEST).refilled(seconds(35))
+
+    assert bucket == fast_alone
+
+
+def test_a_clock_set_back_for_good_fills_the_bucket_again() -> None:
+    bucket = Bucket.full(1, NOON).drawn(LONGEST).refilled(seconds(-3600))
+
+    assert bucket.refilled(seconds(-3595)).level == 5
+
+
 def test_without_a_limit_no_bucket_is_empty() -> None:
     bucket = Bucket.full(0, NOON).drawn(1000)
 

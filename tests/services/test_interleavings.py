@@ -18,9 +18,12 @@ from sqlalchemy.exc import OperationalError
 from tests.services.desk import APPLIED, REPORTED, Desk, Provider, both_engines
 from worker.domain.delivery import Found, Rejected
 from worker.domain.limits import IDENTICAL
+from worker.domain.pace import LONGEST
+from worker.services.context import Senders
 
 on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 PATIENCE = 20  # seconds, for what happens at once unless something is broken
+SLOW = 0.01  # parts a second: a test takes less than the time of one
 
 When = Literal["before_cursor_execute", "after_cursor_execute"]
 
@@ -68,7 +71,8 @@ def send_beside(desk: Desk, other: Desk, *words: str, when: When) -> None:
     """One worker stops at a statement of its claim until the other has sent all that it can, or
     waits for its turn."""
     came = Event()
-    on(other, "before_cursor_execute", "pg_advisory_xact_lock", then=came.set)
+    for turn in ("pg_advisory_xact_lock", "BEGIN IMMEDIATE"):
+        on(other, "before_cursor_execute", turn, then=came.set)
     stands = hold(desk, when, *words, until=came)
 
     def send_meanwhile() -> None:
@@ -118,7 +122,7 @@ def test_a_refusal_is_recorded_while_its_case_is_corrected(desk: Desk, other_des
     assert len(desk.reasons()) == 1
 
 
-@on_postgresql
+@both_engines
 def test_two_workers_together_send_one_number_no_more_than_its_cap(
     desk: Desk, other_desk: Desk
 ) -> None:
@@ -131,6 +135,33 @@ def test_two_workers_together_send_one_number_no_more_than_its_cap(
 
     assert len({row.body_hash for row in desk.attempts()}) == 1
     assert len(desk.attempts()) == IDENTICAL
+
+
+@both_engines
+def test_two_workers_together_keep_the_pace_of_their_sender(desk: Desk, other_desk: Desk) -> None:
+    for number in range(2 * LONGEST):
+        desk.enrol(f"A-{number}", phone=f"100000000{number + 10}")
+    for one in (desk, other_desk):
+        one.context = replace(one.context, senders=Senders(SLOW), send_batch=LONGEST - 1)
+
+    send_beside(desk, other_desk, "INSERT INTO attempt ", when="before_cursor_execute")
+
+    assert len(desk.attempts()) == LONGEST
+
+
+@both_engines
+def test_a_worker_begun_anew_goes_on_at_the_pace_of_the_one_before(
+    desk: Desk, other_desk: Desk
+) -> None:
+    for number in range(2 * LONGEST):
+        desk.enrol(f"A-{number}", phone=f"100000000{number + 10}")
+    for one in (desk, other_desk):
+        one.context = replace(one.context, senders=Senders(SLOW))
+
+    desk.send()
+    other_desk.send()
+
+    assert len(desk.attempts()) == LONGEST
 
 
 @on_postgresql

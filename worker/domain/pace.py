@@ -18,6 +18,9 @@ LONGEST = 8
 BURST = timedelta(seconds=2)
 """How much a bucket may save up: what the sender takes while a duty rests."""
 
+CLOCKS_DIFFER = timedelta(minutes=2)
+"""By how much the clocks of two workers may differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -34,7 +37,10 @@ class Bucket:
         return cls(rate, max(rate * BURST.total_seconds(), LONGEST), now)
 
     def refilled(self, now: datetime) -> "Bucket":
-        """The bucket at `now`; a clock that went back refills nothing."""
+        """The bucket at `now`. A clock that went back refills nothing; one a little behind is
+        another machine's, and the time between the two is not filled twice."""
+        if now < self.at <= now + CLOCKS_DIFFER:
+            return self
         gained = max((now - self.at).total_seconds(), 0.0) * self.rate
         return replace(
             self, level=min(self.level + gained, self.full(self.rate, now).level), at=now

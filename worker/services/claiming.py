@@ -23,7 +23,7 @@ from worker.domain.delivery import (
 )
 from worker.domain.errors import QidaError
 from worker.domain.limits import WINDOW, Sent, wait_for_room
-from worker.domain.pace import Rest
+from worker.domain.pace import Bucket, Rest
 from worker.domain.reminders import ENOUGH, Hours, hours_at, later
 from worker.services.context import Context
 from worker.services.ladder import CAPPED, RESTING, WAITING, climb, open_call_task
@@ -32,6 +32,7 @@ from worker.store.attempts import NewAttempt, attempts_of, insert_attempts, opte
 from worker.store.cases import reminders_of_deadline
 from worker.store.database import Session, new_id
 from worker.store.reminders import Due, claim, hold_the_claim, pick_due
+from worker.store.senders import bucket_of, keep_bucket
 
 log = logging.getLogger(__name__)
 
@@ -66,11 +67,27 @@ def claim_due(
         return [], 0
     with context.db.transaction() as session:
         hold_the_claim(session)
-        kinds = ("email",) if context.senders.room(now).is_empty else ("sms", "email")
+        pace = Pace.of(session, context, now)
+        kinds = ("email",) if pace.bucket.is_empty else ("sms", "email")
         picked = pick_due(session, now, context.send_batch, hours, kinds)
         crash_point("in_claim")
-        desk = Desk(session, context, owner, now, counts)
+        desk = Desk(session, context, owner, now, counts, pace)
         return desk.claim(picked), len(picked)
+
+
+@dataclass(slots=True)
+class Pace:
+    """What the SMS sender has room for, as every worker sees it."""
+
+    sender: str
+    bucket: Bucket
+
+    @classmethod
+    def of(cls, session: Session, context: Context, now: datetime) -> "Pace":
+        """As it is at `now`."""
+        sms = context.channels.get("sms")
+        name, rate = sms.name if sms else "", context.senders.parts_per_second
+        return cls(name, bucket_of(session, name, rate, now))
 
 
 @dataclass(slots=True)
@@ -82,6 +99,7 @@ class Desk:
     owner: str
     now: datetime
     counts: Counter[str]
+    pace: Pace
 
     def claim(self, picked: Sequence[Due]) -> list[Claimed]:
         wanted = [due for due in picked if self._is_wanted(due)]
@@ -258,16 +276,16 @@ class Desk:
         self, messages: Sequence[tuple[list[Due], Prepared]]
     ) -> list[tuple[list[Due], Prepared]]:
         """Those the SMS sender has room for, in parts; the others stay planned and come next."""
-        senders = self.context.senders
-        bucket = senders.room(self.now)
-        kept = []
+        pace, kept = self.pace, []
+        full = pace.bucket
         for group, prepared in messages:
             if group[0].reminder.channel == "sms":
-                if bucket.is_empty:
+                if pace.bucket.is_empty:
                     continue
-                bucket = bucket.drawn(prepared.parts)
+                pace.bucket = pace.bucket.drawn(prepared.parts)
             kept.append((group, prepared))
-        senders.bucket = bucket
+        if pace.bucket is not full:
+            keep_bucket(self.session, pace.sender, pace.bucket)
         return kept
 
     def _taken(self, messages: Sequence[tuple[list[Due], Prepared]]) -> list[Claimed]:

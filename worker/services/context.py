@@ -11,7 +11,7 @@ from worker.domain.centres import Centre, Office
 from worker.domain.deadlines import Terms, terms_of
 from worker.domain.delivery import Channel, ChannelKind
 from worker.domain.errors import BadData
-from worker.domain.pace import Bucket, Rest
+from worker.domain.pace import Rest
 from worker.domain.rules import Procedure, ReminderStep, Rule
 from worker.domain.steps import steps_of
 from worker.rulebook import Rulebook
@@ -31,18 +31,11 @@ class Records(Protocol):
 @dataclass(slots=True)
 class Senders:
     """What is remembered of the senders while the worker runs, across reloads: the SMS sender's
-    bucket, and until when a channel rests whose provider refuses our account."""
+    pace, and until when a channel rests whose provider refuses our account."""
 
     parts_per_second: float = 0.0
-    bucket: Bucket | None = None
     rests: dict[str, Rest] = field(default_factory=dict)
     is_stopping: bool = False
-
-    def room(self, now: datetime) -> Bucket:
-        """The bucket as it is at `now`."""
-        bucket = self.bucket or Bucket.full(self.parts_per_second, now)
-        self.bucket = bucket.refilled(now)
-        return self.bucket
 
     def resting(self, kind: str, now: datetime) -> Rest | None:
         """The rest of a channel, if it has not ended."""

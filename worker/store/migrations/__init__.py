@@ -6,7 +6,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from worker.store import answers as answers  # its table stands beside its functions
+from worker.store import answers as answers  # their tables stand beside their functions
+from worker.store import senders as senders
 from worker.store.database import Database
 
 

@@ -21,6 +21,11 @@ def number(name: str) -> sa.Column[object]:
     return sa.Column(name, sa.Integer(), nullable=False)
 
 
+def real(name: str) -> sa.Column[object]:
+    """A number with a fraction."""
+    return sa.Column(name, sa.Float(), nullable=False)
+
+
 def yes_or_no(name: str) -> sa.Column[object]:
     """True or false."""
     return sa.Column(name, sa.Boolean(), nullable=False)

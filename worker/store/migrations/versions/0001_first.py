@@ -9,6 +9,7 @@ from worker.store.migrations.columns import (
     index,
     number,
     one_of,
+    real,
     refers_to,
     sealed,
     text,
@@ -34,6 +35,7 @@ TABLES = (
     "job_run",
     "audit_entry",
     "answer",
+    "sender",
 )
 
 
@@ -53,6 +55,7 @@ def upgrade() -> None:
     _job_run()
     _audit_entry()
     _answer()
+    create_table("sender", real("level"), time("level_at"))
 
 
 def downgrade() -> None:
