@@ -19,7 +19,7 @@ from worker.domain.periods import (
     end_of,
     nominal_last_day,
 )
-from worker.domain.rules import Rule, RuleKind
+from worker.domain.rules import Rule, RuleKind, Source
 from worker.domain.written_periods import as_mapping
 
 
@@ -48,7 +48,7 @@ class Derivation(NamedTuple):
     notices: tuple[str, ...]
     calendar_version: str
     rule_version: str
-    source: str
+    source: Source | None
 
 
 def derive(
@@ -66,7 +66,7 @@ def derive(
         calendar.titles(start.year, asked_to.year) if asked_to else (),
         calendar.version,
         rule.version if rule else "",
-        f"{rule.source.document} L{rule.source.lines}" if rule else "",
+        rule.source if rule else None,
     )
 
 
@@ -126,7 +126,7 @@ def derivation_json(derivation: Derivation) -> dict[str, object]:
         "notices": list(derivation.notices),
         "calendar_version": derivation.calendar_version,
         "rule_version": derivation.rule_version,
-        "source": derivation.source,
+        "source": derivation.source.place if derivation.source else "",
     }
 
 
@@ -235,7 +235,8 @@ def derivation_text(derivation: Derivation, language: str) -> str:
     for other in derivation.readings:
         end = _moment(other.ends_at, language)
         lines.append(words["other"].format(period_text(other.period, language), end))
-    lines.append(words["source"].format(derivation.source or "-", derivation.rule_version or "-"))
+    cited = derivation.source.cited(language) if derivation.source else "-"
+    lines.append(words["source"].format(cited, derivation.rule_version or "-"))
     notices = "；".join(derivation.notices) or words["not_asked"]
     lines.append(words["calendar"].format(notices, derivation.calendar_version))
     return "\n".join(lines)

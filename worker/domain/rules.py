@@ -54,6 +54,15 @@ class Source:
     lines: str
     title: Text | None = None
 
+    @property
+    def place(self) -> str:
+        """File and lines, for who keeps the document."""
+        return f"{self.document} L{self.lines}"
+
+    def cited(self, language: str) -> str:
+        """The title people know it by, then the place."""
+        return f"{self.title.in_language(language)}  {self.place}" if self.title else self.place
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
