@@ -24,8 +24,11 @@ def test_the_wheel_ships_config_and_templates_but_no_case(tmp_path: Path) -> Non
     subprocess.run(build, cwd=tmp_path, check=True, capture_output=True)
 
     (wheel,) = (tmp_path / "dist").glob("*.whl")
-    planted = {name for name in zipfile.ZipFile(wheel).namelist() if "planted" in name}
+    names = set(zipfile.ZipFile(wheel).namelist())
+    planted = {name for name in names if "planted" in name}
     assert planted == {
         "worker/_shipped/config/rules/planted.yaml",
         "worker/_shipped/templates/planted.j2",
     }
+    page = {f"worker/api/swagger_ui/{name}" for name in ("swagger-ui-bundle.js", "LICENSE")}
+    assert page <= names  # /docs works without a network, and says whose it is

@@ -11,6 +11,7 @@ from worker import __version__
 from worker.api.callbacks import hook, unsubscribing
 from worker.api.cases import cases
 from worker.api.desk import Desk, desk_of
+from worker.api.docs import docs
 from worker.api.envelope import Envelope
 from worker.api.pace import Pace
 from worker.api.previews import previews
@@ -63,7 +64,7 @@ def create_app(
     )
     app.state.desk = Desk(context, clock, pace or Pace())
     add_problems(app)
-    for router in (cases, previews, runs, health, unsubscribing):
+    for router in (cases, previews, runs, health, unsubscribing, docs):
         app.include_router(router)
     if callbacks is not None:
         app.include_router(hook(callbacks))
