@@ -68,14 +68,28 @@ class KeyRing:
 
     def seal(self, plain: str, *, table: str, column: str, row_id: str, centre_id: str) -> bytes:
         """Version, key id, nonce and ciphertext of a text, for exactly one place."""
+        place = {"table": table, "column": column, "row_id": row_id, "centre_id": centre_id}
+        return self.seal_bytes(plain.encode(), **place)
+
+    def seal_bytes(
+        self, plain: bytes, *, table: str, column: str, row_id: str, centre_id: str
+    ) -> bytes:
+        """The same of what is no text."""
         self._keep_up()
         key_id, cipher = next(iter(self.sealing.items()))
         nonce = secrets.token_bytes(12)
         place = _place(table, column, row_id, centre_id)
-        return _VERSION + key_id + nonce + cipher.encrypt(nonce, plain.encode(), place)
+        return _VERSION + key_id + nonce + cipher.encrypt(nonce, plain, place)
 
     def open(self, sealed: bytes, *, table: str, column: str, row_id: str, centre_id: str) -> str:
         """The text that was sealed for this place. Raises CannotOpen."""
+        place = {"table": table, "column": column, "row_id": row_id, "centre_id": centre_id}
+        return self.open_bytes(sealed, **place).decode()
+
+    def open_bytes(
+        self, sealed: bytes, *, table: str, column: str, row_id: str, centre_id: str
+    ) -> bytes:
+        """What was sealed for this place, text or not. Raises CannotOpen."""
         if sealed[_KEY_ID] not in self.sealing:
             self._keep_up()
         cipher = self.sealing.get(sealed[_KEY_ID])
@@ -83,7 +97,7 @@ class KeyRing:
             raise CannotOpen(table, column, row_id)
         place = _place(table, column, row_id, centre_id)
         try:
-            return cipher.decrypt(sealed[_NONCE], sealed[_TEXT], place).decode()
+            return cipher.decrypt(sealed[_NONCE], sealed[_TEXT], place)
         except (InvalidTag, ValueError):  # ValueError: cut short
             raise CannotOpen(table, column, row_id) from None
 

@@ -58,7 +58,7 @@ def reseal_some(
     for row_id, centre_id, sealed in found:
         try:
             at = _at(place, row_id, centre_id)
-            anew = keys.seal(keys.open(sealed, **at), **at)
+            anew = keys.seal_bytes(keys.open_bytes(sealed, **at), **at)
         except CannotOpen:
             unreadable += 1
             continue
@@ -75,7 +75,7 @@ def keys_in_use(session: Session, keys: KeyRing) -> Counter[tuple[bytes, bool]]:
         for row_id, centre_id, sealed in session.connection().execute(values):
             opens = True
             try:
-                keys.open(sealed, **_at(place, row_id, centre_id))
+                keys.open_bytes(sealed, **_at(place, row_id, centre_id))
             except CannotOpen:
                 opens = False
             counts[key_id_of(sealed), opens] += 1

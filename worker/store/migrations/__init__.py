@@ -7,6 +7,7 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 from worker.store import answers as answers  # their tables stand beside their functions
+from worker.store import imports as imports
 from worker.store import senders as senders
 from worker.store.database import Database
 
