@@ -7,6 +7,7 @@ from tests.services.desk import (
     DELIVERED,
     NO_RECEIPT,
     REJECTED,
+    REPORTED,
     SECOND,
     UNDELIVERED,
     Desk,
@@ -326,3 +327,48 @@ def test_steps_that_stay_silent_together_climb_once(desk: Desk) -> None:
 
     rungs = [row for row in desk.reminders() if row.channel == "email"]
     assert [row.state for row in rungs] == ["accepted"]
+
+
+def test_a_rung_taken_back_stays_so_whatever_else_happens_to_the_case(desk: Desk) -> None:
+    mail = Provider(kind="email")
+    desk.enrol(phone=DELIVERED, email=MAIL)
+    desk.through(Provider(receipts=[None]), mail)
+    desk.send()
+    desk.at("2026-11-25T13:30").poll()
+    desk.receive(AttemptState.DELIVERED, provider_id="")
+
+    desk.record("pre_reported_in_writing")
+    desk.send()
+
+    rung = desk.reminder(channel="email", kind="lapse")
+    assert (rung.state, rung.reason) == ("cancelled", "delivered")
+    assert mail.handed == []
+
+
+@both_engines
+def test_no_rung_of_what_a_message_carried_is_left_when_it_arrived(desk: Desk) -> None:
+    mail = Provider(kind="email")
+    desk.enrol(events=APPLIED, phone=DELIVERED, email=MAIL)
+    desk.through(Provider(Accepted("P1")), mail)
+    desk.send()
+    desk.at("2026-11-20T21:00").receive(AttemptState.UNDELIVERED, code="30005")
+
+    desk.receive(AttemptState.DELIVERED, source="poll")
+    desk.at("2026-11-21T09:00").send()
+
+    rungs = [(row.state, row.reason) for row in desk.reminders() if row.channel == "email"]
+    assert rungs == [("cancelled", "delivered")] * 2
+    assert mail.handed == []
+
+
+def test_a_call_about_what_a_message_carried_is_over_when_it_arrived(desk: Desk) -> None:
+    desk.enrol(events=[*REPORTED, ("replacement_applied", "2026-11-20T16:00")], phone=DELIVERED)
+    desk.through(Provider(Accepted("P1")))
+    desk.send()
+    desk.receive(AttemptState.UNDELIVERED, code="30005")
+    called = len(desk.reasons())
+
+    desk.receive(AttemptState.DELIVERED, source="poll")
+
+    assert called == 2
+    assert desk.reasons() == []

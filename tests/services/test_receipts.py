@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from tests.services.desk import SECOND, Desk, Provider, beijing, both_engines
+from tests.services.desk import APPLIED, SECOND, Desk, Provider, beijing, both_engines
 from worker.domain.delivery import (
     Accepted,
     AttemptState,
@@ -319,6 +319,36 @@ def test_a_third_try_is_taken_back_when_the_lost_first_turns_up(desk: Desk) -> N
     assert [row.state for row in desk.attempts()] == ["sent", "undelivered"]
     assert desk.reminder().state == "sent"
     assert len(provider.handed) == 2
+
+
+@both_engines
+@pytest.mark.parametrize(("state", "then"), [(SENT, "sent"), (DELIVERED, "delivered")])
+def test_what_a_lost_message_carried_is_not_repeated_when_it_turns_up(
+    desk: Desk, state: AttemptState, then: str
+) -> None:
+    provider = on_its_way(desk, UNCERTAIN, events=APPLIED)
+    for minutes in LOOKS_AFTER:
+        desk.after(minutes=minutes).settle()
+    planned = [row.state for row in desk.reminders() if row.step == "at_once"]
+
+    desk.receive(state)
+    desk.send()
+
+    assert planned == ["planned", "planned"]
+    assert [row.state for row in desk.reminders() if row.step == "at_once"] == [then, then]
+    assert desk.reminder(kind="step").carried_by == desk.reminder(kind="ready").id
+    assert len(provider.handed) == 1
+
+
+def test_what_a_failed_message_carried_is_not_tried_again_once_it_arrived(desk: Desk) -> None:
+    provider = on_its_way(desk, events=APPLIED)
+    desk.receive(UNDELIVERED, code="30003", is_transient=True)
+
+    desk.receive(DELIVERED, source="poll")
+    desk.after(hours=2).send()
+
+    assert desk.reminder(kind="step").state == "delivered"
+    assert len(provider.handed) == 1
 
 
 @both_engines

@@ -8,7 +8,14 @@ from worker.domain.cases import CaseDeadline, Event, deadlines_of
 from worker.domain.delivery import DeadlineState, ReminderState
 from worker.domain.reminders import Plan, PlannedReminder, plan
 from worker.services.context import Context
-from worker.services.ladder import CLIMBED, WAITING, close_call_tasks, open_call_task
+from worker.services.ladder import (
+    CLIMBED,
+    DELIVERED,
+    OVERTAKEN,
+    WAITING,
+    close_call_tasks,
+    open_call_task,
+)
 from worker.services.messages import deadline_of
 from worker.store.audit import Entry, append_audit
 from worker.store.cases import CaseFile
@@ -256,8 +263,10 @@ class _Work:
 
     def _replan(self, reminder: ReminderRow, wanted: PlannedReminder) -> None:
         """Move what is planned and was never tried, and revive what was cancelled: the event that
-        ended it was taken back. A retry or a waiting one keeps its time."""
-        revived = reminder.state == ReminderState.CANCELLED
+        ended it was taken back. A retry or a waiting one keeps its time; who was told by another
+        message stays told."""
+        told = reminder.reason in (DELIVERED, OVERTAKEN)
+        revived = reminder.state == ReminderState.CANCELLED and not told
         untouched = reminder.state == ReminderState.PLANNED and reminder.attempts == 0
         if revived:
             reminder.state, reminder.reason = ReminderState.PLANNED, wanted.reason

@@ -26,7 +26,7 @@ from worker.domain.limits import WINDOW, Sent, wait_for_room
 from worker.domain.pace import Bucket, Rest
 from worker.domain.reminders import ENOUGH, Hours, hours_at, later
 from worker.services.context import Context
-from worker.services.ladder import CAPPED, RESTING, WAITING, climb, open_call_task
+from worker.services.ladder import CAPPED, OVERTAKEN, RESTING, WAITING, climb, open_call_task
 from worker.services.messages import compose, deadline_of
 from worker.store.attempts import NewAttempt, attempts_of, insert_attempts, opted_out, sent_since
 from worker.store.cases import reminders_of_deadline
@@ -142,7 +142,7 @@ class Desk:
             self._end(due, ReminderState.CANCELLED, "date_moved")
             return False
         if reminder.attempts and self._is_overtaken(due):
-            self._end(due, ReminderState.CANCELLED, "a_later_step_went_out")
+            self._end(due, ReminderState.CANCELLED, OVERTAKEN)
             return False
         return True
 
@@ -300,7 +300,7 @@ class Desk:
         won = claim(self.session, claims, owner=self.owner, lease_until=lease, now=self.now)
         claimed = [
             Claimed(
-                self._attempt(group[0], prepared, lease),
+                self._attempt(group, prepared, lease),
                 prepared,
                 group[0].deadline.act_by_at,
                 self.context.channel(group[0].reminder.channel).caps.finds_after,
@@ -314,8 +314,8 @@ class Desk:
         insert_attempts(self.session, [one.attempt.row() for one in claimed])
         return claimed
 
-    def _attempt(self, leader: Due, prepared: Prepared, lease: datetime) -> NewAttempt:
-        reminder, request, keys = leader.reminder, prepared.request, self.context.keys
+    def _attempt(self, group: Sequence[Due], prepared: Prepared, lease: datetime) -> NewAttempt:
+        reminder, request, keys = group[0].reminder, prepared.request, self.context.keys
         attempt_id, centre = new_id(self.now), reminder.centre_id
 
         def seal(value: str, column: str) -> bytes:
@@ -341,6 +341,7 @@ class Desk:
             body_hash=keys.digest(request.text),
             template=request.template,
             parts=prepared.parts,
+            carries=" ".join(due.reminder.id for due in group[1:]),
             started_at=self.now,
             simulated=self.context.simulated,
         )

@@ -22,6 +22,12 @@ CAPPED = "capped"
 RESTING = "channel_rests"
 """How the reason of a reminder begins whose provider refuses our account or set-up."""
 
+DELIVERED = "delivered"
+"""Why a rung is cancelled whose first message arrived after all."""
+
+OVERTAKEN = "a_later_step_went_out"
+"""Why a reminder is cancelled that waited while a later step told the same date."""
+
 _ONE_CLIMB = timedelta(hours=4)
 """Steps that fail within so long of each other climb together."""
 
@@ -94,7 +100,7 @@ def step_back(session: Session, reminder: ReminderRow, *, now: datetime) -> None
         is_rung = row.reason.startswith(CLIMBED) and row.id != reminder.id
         same = (row.step, row.plan_version) == (reminder.step, reminder.plan_version)
         if is_rung and same and row.state == ReminderState.PLANNED:
-            row.state, row.reason, row.updated_at = ReminderState.CANCELLED, "delivered", now
+            row.state, row.reason, row.updated_at = ReminderState.CANCELLED, DELIVERED, now
 
 
 def has_climbed(session: Session, reminder: ReminderRow) -> bool:

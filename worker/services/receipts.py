@@ -23,7 +23,13 @@ from worker.domain.delivery import (
 from worker.domain.reminders import ENOUGH, later
 from worker.domain.rules import RuleKind
 from worker.services.context import Context
-from worker.services.ladder import climb_with_carried, close_call_tasks, has_climbed, step_back
+from worker.services.ladder import (
+    DELIVERED,
+    climb_with_carried,
+    close_call_tasks,
+    has_climbed,
+    step_back,
+)
 from worker.store.attempts import Seen, add_event, bound_elsewhere, due_for_check, move_attempt
 from worker.store.database import Session
 from worker.store.receipts import (
@@ -38,8 +44,8 @@ from worker.store.receipts import (
     was_seen,
     was_tried_again,
 )
-from worker.store.reminders import Due, reminders_by_id, set_state
-from worker.store.tables import AttemptRow
+from worker.store.reminders import Due, bring_back, carried_with, reminders_by_id, set_state
+from worker.store.tables import AttemptRow, DeadlineRow
 
 log = logging.getLogger(__name__)
 
@@ -296,7 +302,8 @@ def _arrived(
 ) -> None:
     """A message reached a new state: so does its reminder, unless another attempt speaks for it.
 
-    One that is on its way after all takes back what was planned: two may not be open at a time.
+    One that is on its way after all takes back what was planned, for itself and for what it
+    carries: two may not be open at a time.
     """
     takes_back = state in _ON_ITS_WAY and due.reminder.state == ReminderState.PLANNED
     wins = state is AttemptState.DELIVERED or takes_back
@@ -304,12 +311,23 @@ def _arrived(
     if not wins and (is_told or was_tried_again(session, attempt)):
         return
     set_state(session, [attempt.reminder_id], REMINDER_STATE[state], now=now)
+    if state in (*_ON_ITS_WAY, AttemptState.DELIVERED):
+        carried = attempt.carries.split()
+        bring_back(session, attempt.reminder_id, carried, REMINDER_STATE[state], now=now)
     session.refresh(due.reminder)
     if state is AttemptState.DELIVERED:
-        close_call_tasks(session, due.deadline, now=now, note="delivered", of=due.reminder.id)
-        step_back(session, due.reminder, now=now)
+        _told(session, due, now)
     if state in _FAILED:
         _failed(session, attempt, due, receipt, state, now)
+
+
+def _told(session: Session, due: Due, now: datetime) -> None:
+    """The person knows of every reminder in the message: nobody need call, or write by other means,
+    because it seemed to have failed."""
+    for reminder in (due.reminder, *carried_with(session, due.reminder.id)):
+        deadline = session.get_one(DeadlineRow, reminder.deadline_id)
+        close_call_tasks(session, deadline, now=now, note=DELIVERED, of=reminder.id)
+        step_back(session, reminder, now=now)
 
 
 def _failed(

@@ -47,6 +47,7 @@ class NewAttempt:
     body_hash: str
     template: str
     parts: int
+    carries: str
     started_at: datetime
     simulated: bool
 

@@ -151,6 +151,19 @@ def set_state(
         session.connection().execute(_STILL_OPEN, rows)
 
 
+def bring_back(
+    session: Session, leader_id: str, carried: Sequence[str], state: ReminderState, *, now: datetime
+) -> None:
+    """Take back that these are planned again: the message that carried them is on its way, or
+    has arrived, after all."""
+    session.execute(
+        update(ReminderRow)
+        .where(col(ReminderRow.id).in_(carried), _PLANNED)
+        .values(state=state, carried_by=leader_id, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def reminders_by_id(session: Session, ids: Iterable[str]) -> dict[str, Due]:
     """Reminders with their cases and deadlines, by id."""
     statement = (

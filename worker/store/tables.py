@@ -245,7 +245,8 @@ class AttemptRow(Row, table=True):
     """One try at submitting a reminder: written before the first byte leaves.
 
     The partial unique index is the last guard of "nobody is told twice": a reminder has at most
-    one attempt that may still reach the person.
+    one attempt that may still reach the person. `carries` lists the other reminders that its
+    message tells of, by id: those that it takes along may be planned again meanwhile.
     """
 
     __tablename__ = "attempt"
@@ -286,6 +287,7 @@ class AttemptRow(Row, table=True):
     body_hash: str
     template: str
     parts: int
+    carries: str = ""
     provider_id: str | None = None
     provider_status: str = ""
     code: str = ""

@@ -239,6 +239,7 @@ def _attempt() -> None:
         text("body_hash"),
         text("template"),
         number("parts"),
+        text("carries"),
         text("provider_id", nullable=True),
         text("provider_status"),
         text("code"),
