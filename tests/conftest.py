@@ -9,11 +9,15 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import make_url
 
 from worker.store.database import Database
 from worker.store.keys import KeyRing, create_key_ring
 from worker.store.migrations import migrate
+
+settings.register_profile("qida", deadline=None)  # a test asserts nothing about speed
+settings.load_profile("qida")
 
 
 @pytest.fixture(scope="session")
