@@ -75,6 +75,19 @@ def test_a_refusal_points_at_what_to_mend(
     assert all(error["mend_zh"] and error["mend_en"] for error in refused.body["errors"])
 
 
+def test_what_hangs_on_another_mistake_points_to_it(office: Office) -> None:
+    later = reported("reported_in_writing", "2026-11-20T16:25:00+08:00")
+
+    refused = office.post("/v1/cases", a_case("B-1", procedure=None, events=[reported(), later]))
+
+    assert office.pointers(refused) == [
+        ("/procedure", "procedure.missing"), ("/events/1", "case.not_opened"),
+    ]  # fmt: skip
+    hanging = refused.body["errors"][1]
+    assert hanging["mend_en"] == "mend /procedure first"
+    assert hanging["mend_zh"] == "请先改好 /procedure"
+
+
 def test_no_refusal_repeats_the_contact(office: Office) -> None:
     contact = {"name": "测试甲" * 30, "phone": "0288647123499", "email": "secret@@example.com"}
 

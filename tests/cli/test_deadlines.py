@@ -74,6 +74,19 @@ def test_one_rule_in_words_names_each_day(qida: Qida) -> None:
     assert "make-up" in english
 
 
+@pytest.mark.parametrize(("said", "word"), [("en", "start"), ("zh", "起算"), ("both", "起算")])
+def test_words_come_in_the_language_of_the_environment_unless_another_is_asked_for(
+    qida: Qida, said: str, word: str
+) -> None:
+    asked = ("deadlines", "--period", THREE_DAYS, "--starts-at", NATIONAL_DAY)
+
+    told = qida.where(QIDA_LANG=said)(*asked).out
+    chosen = qida.where(QIDA_LANG=said)(*asked, "--lang", "en").out
+
+    assert told.startswith(word)
+    assert chosen.startswith("start")
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [

@@ -26,8 +26,9 @@ def test_in_chinese_nothing_is_said_in_english(qida: Qida) -> None:
         "事项 1 项，安排提醒 0 条，有误 1 行\n"
     )
     note, fault, mend = done.err.splitlines()
-    assert note.startswith("cases.csv, row 2: 「书面挂失」的期限")
-    assert "「电话挂失」（reported_by_phone）的时间 2026-12-20 10:00 在未来" in fault
+    assert note.startswith("cases.csv 第 2 行: 「书面挂失」的期限")
+    assert fault.startswith("cases.csv 第 3 行 D 列（发生时间）: 「电话挂失」")
+    assert "（reported_by_phone）的时间 2026-12-20 10:00 在未来" in fault
     assert mend.startswith("改好以上各行后，把整个文件再登记一次")
 
 

@@ -259,7 +259,7 @@ def test_faults_of_a_roster_are_told_by_row_in_both_languages(qida: Qida) -> Non
     assert done.code == BAD_DATA
     assert done.out.startswith("1 new, ")
     assert done.out.endswith("1 bad row\n")
-    assert "cases.csv, row 3, column B 业务: 没有业务 nationals -> 是否想写 national" in done.err
+    assert "cases.csv 第 3 行 B 列（业务）: 没有业务 nationals -> 是否想写 national" in done.err
     assert [line.partition(" -> ")[0] for line in faults_of(done)] == [
         "cases.csv, row 3, column B 业务: no procedure nationals"
     ]

@@ -178,7 +178,7 @@ def test_a_row_of_another_procedure_stops_only_itself(office: Office) -> None:
     [fault] = report.faults
     assert fault.place == "cases.csv, row 3, column B 业务"
     assert fault.message.zh == (
-        "cases.csv, row 2 为同一编号写的业务是「社保卡挂失补领（全国）」（national），"
+        "cases.csv 第 2 行 为同一编号写的业务是「社保卡挂失补领（全国）」（national），"
         "这一行却是「成都社保卡挂失补办」（chengdu）"
     )
     assert "national 或留空" in fault.mend.zh
@@ -222,7 +222,7 @@ def test_every_row_of_a_case_that_cannot_open_is_told_and_sent_to_the_first(
         "cases.csv, row 4, column C 事项",
         "cases.csv, row 5",
     ]
-    assert report.faults[1].mend.zh == "请先改好 cases.csv, row 2, column B 业务"
+    assert report.faults[1].mend.zh == "请先改好 cases.csv 第 2 行 B 列（业务）"
     assert report.faults[3].mend.en == "mend cases.csv, row 4, column C 事项 first"
     assert office.cases() == []
 

@@ -308,7 +308,7 @@ def test_a_strange_name_hinders_nothing(office: Office, name: bytes, kept: str) 
     assert counts["new"] == 1
     assert list(done(office)) == [f"{kept}.csv", f"{kept}.errors.csv", f"{kept}.errors.txt"]
     text = done(office)[f"{kept}.errors.txt"].read_text("utf-8")
-    assert text.startswith(f"{kept}.csv, row 2, column F 手机: ")
+    assert text.startswith(f"{kept}.csv 第 2 行 F 列（手机）: ")
 
 
 def test_a_file_that_is_written_while_it_is_read_is_read_again(office: Office) -> None:

@@ -136,7 +136,7 @@ def test_rows_after_an_open_quote_are_told_to_be_unread(
 
     rows = rows_of(target)
     assert len(rows) == 3
-    assert "cases.csv, row 3：引号没有闭合" in rows[2][-1]
+    assert "cases.csv 第 3 行：引号没有闭合" in rows[2][-1]
 
 
 def test_a_workbook_keeps_its_rows_and_columns(read: Read, tmp_path: Path) -> None:

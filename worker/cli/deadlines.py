@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 
-from worker.cli.output import BAD_DATA, home_of, instant, no_such_rule, print_json
+from worker.cli.output import (
+    BAD_DATA,
+    home_of,
+    instant,
+    no_such_rule,
+    one_language,
+    print_json,
+)
 from worker.domain.calendar import WorkingCalendar
 from worker.domain.centres import Centre, Office
 from worker.domain.deadlines import Deadline, Terms, as_json, deadline, terms_of
@@ -46,10 +53,12 @@ def deadlines(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show every day counted.")] = False,
     as_data: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    language: Annotated[Literal["zh", "en"], typer.Option("--lang", help="Language.")] = "zh",
+    lang: Annotated[
+        Literal["zh", "en"] | None, typer.Option(help="Language; that of QIDA_LANG, else zh.")
+    ] = None,
 ) -> None:
     """Work out deadlines, with their derivation."""
-    desk = _Desk(home_of())
+    desk, language = _Desk(home_of()), lang or one_language()
     if batch is not None:
         raise typer.Exit(_batch(desk, batch, explain=explain, as_data=as_data, language=language))
     if starts_at is None or (rule is None) == (period is None):

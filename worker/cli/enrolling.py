@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.output import BAD_DATA, Json, Now, list_faults, opened, print_json, say
-from worker.domain.errors import Text
+from worker.domain.errors import Text, worded_place
 
 if TYPE_CHECKING:
     from worker.services.enrolment import Enrolment
@@ -83,7 +83,8 @@ def _say_notes(report: "Enrolment") -> None:
     """What is no fault but should be known, once for all the rows it holds for."""
     for note, (place, rows) in report.notes.items():
         more = Text(f" 等 {rows} 行", f" and {rows - 1} more") if rows > 1 else Text("", "")
-        say(Text(f"{place}{more.zh}: {note.zh}", f"{place}{more.en}: {note.en}"))
+        there = worded_place(place)
+        say(Text(f"{there.zh}{more.zh}: {note.zh}", f"{there.en}{more.en}: {note.en}"))
 
 
 def _report(report: "Enrolment", *, dry_run: bool, as_data: bool) -> None:

@@ -63,6 +63,11 @@ def _in_languages(text: Text) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def one_language() -> str:
+    """The language of what is told in one only: English if QIDA_LANG says so, else Chinese."""
+    return "en" if _language() == "en" else "zh"
+
+
 def _language() -> str:
     return os.environ.get("QIDA_LANG") or "both"
 

@@ -1,5 +1,6 @@
 """What can go wrong, said in Chinese and English, with where it is and how to mend it."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -22,7 +23,7 @@ class Text:
 class Fault:
     """One mistake in a file a person wrote: place, what is wrong, what to do.
 
-    `place` is `file:line:column` for YAML and `file, row 3, column 手机 (C)` for rosters.
+    `place` is one string, the same for every language, as `worded_place` knows it.
     `value` never holds personal data: rosters leave it empty for name, phone and e-mail columns.
     """
 
@@ -36,7 +37,39 @@ class Fault:
         """The whole fault on one line."""
         shown = f" [{self.value}]" if self.value else ""
         say = self.message.in_language(language)
-        return f"{self.place}: {say}{shown} -> {self.mend.in_language(language)}"
+        place = worded_place(self.place).in_language(language)
+        return f"{place}: {say}{shown} -> {self.mend.in_language(language)}"
+
+
+_IN_A_ROSTER = re.compile(
+    r"(.+?)(?:, sheet (.+?))?(?:, row (\d+))?(?:, (column [A-Z]+(?: .*)?))?", re.DOTALL
+)
+_COLUMN = re.compile(r"column ([A-Z]+)(?: (.*))?", re.DOTALL)
+_POINTER = re.compile(r"api:(/.*)", re.DOTALL)
+
+
+def worded_place(place: str) -> Text:
+    """Where something stands, in words: `cases.xlsx, sheet 名单, row 3, column F 手机` of a roster
+    (as Excel counts), a JSON pointer for `api:/contact/phone`; `file:line:column` stays."""
+    if pointer := _POINTER.fullmatch(place):
+        return Text(pointer[1], pointer[1])
+    found = _IN_A_ROSTER.fullmatch(place)
+    if found is None:
+        return Text(place, place)
+    file, sheet, row, column = found.groups()
+    said = [f"工作表「{sheet}」"] if sheet else []
+    said += [f"第 {row} 行"] if row else []
+    said += [worded_column(column).zh] if column else []
+    return Text(" ".join([file, *said]), place)
+
+
+def worded_column(column: str) -> Text:
+    """A column in words, from its part of a place: `column F 手机`."""
+    found = _COLUMN.fullmatch(column)
+    if found is None:
+        return Text(column, column)
+    letters, title = found.groups()
+    return Text(f"{letters} 列（{title}）" if title else f"{letters} 列", column)
 
 
 class QidaError(Exception):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from worker.domain.errors import Fault
+from worker.domain.errors import Fault, worded_column, worded_place
 from worker.rosters.columns import ERROR_HEADING, PASSED_OVER, field_of
 from worker.rosters.formulas import neutralised
 from worker.rosters.reading import Table, kind_of, open_table
@@ -86,7 +86,7 @@ def _rows(source: Path, pending: _Pending, language: str) -> Iterator[list[str]]
         pass  # its own fault is among the pending ones
     yield ["位置", ERROR_HEADING]
     for fault in pending.up_to():
-        yield [fault.place, _reason(fault, language)]
+        yield [worded_place(fault.place).in_language(language), _reason(fault, language)]
 
 
 def _table_rows(table: Table, pending: _Pending, language: str) -> Iterator[list[str]]:
@@ -104,7 +104,8 @@ def _table_rows(table: Table, pending: _Pending, language: str) -> Iterator[list
     except Unreadable:
         pass  # its own fault is among the pending ones
     for fault in pending.up_to():
-        yield _beside([], width, old, f"{fault.place}：{_reason(fault, language)}")
+        place = worded_place(fault.place).in_language(language)
+        yield _beside([], width, old, f"{place}：{_reason(fault, language)}")
 
 
 def _error_column(titles: Sequence[str]) -> int:
@@ -124,7 +125,7 @@ def _beside(cells: list[str], width: int, old: int, reason: str) -> list[str]:
 
 def _reason(fault: Fault, language: str) -> str:
     found = _ROW.fullmatch(fault.place)
-    column = found[2] if found else None
+    column = worded_column(found[2]).in_language(language) if found and found[2] else None
     say, mend = fault.message.in_language(language), fault.mend.in_language(language)
     if language == "en":
         return (f"{column}: " if column else "") + f"{say}; {mend}" + _stop(mend, "?", ".")

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from worker.domain.centres import Centre
-from worker.domain.errors import Fault, Text
+from worker.domain.errors import Fault, Text, worded_place
 from worker.domain.rules import Procedure
 from worker.rosters import RosterRow
 from worker.services.context import Context
@@ -50,7 +50,8 @@ def sift(context: Context, centre_id: str, rows: Sequence[RosterRow], stored: st
 def left_with(rows: Iterable[RosterRow], place: str) -> list[Fault]:
     """Faults of rows that have none of their own, but whose case cannot be opened."""
     said = Text("该案件没有登记，这一行也没有", "its case was not enrolled, nor was this row")
-    mend = Text(f"请先改好 {place}", f"mend {place} first")
+    there = worded_place(place)
+    mend = Text(f"请先改好 {there.zh}", f"mend {there.en} first")
     return [Fault(row.place, said, mend, code="case.not_opened") for row in rows]
 
 
@@ -93,9 +94,10 @@ def _wrong_procedure(
         f"the case is under {named}, and this row names {own}",
     )
     if first is not None:
+        there = worded_place(first.place)
         said = Text(
-            f"{first.place} 为同一编号写的业务是{of_case}，这一行却是{mine}",
-            f"{first.place} puts this reference under {named}, and this row names {own}",
+            f"{there.zh} 为同一编号写的业务是{of_case}，这一行却是{mine}",
+            f"{there.en} puts this reference under {named}, and this row names {own}",
         )
     mend = Text(
         f"请把业务改为 {named} 或留空；如确是另一项业务，请另用一个编号",
