@@ -17,7 +17,7 @@ from tests.services.desk import (
     Provider,
     both_engines,
 )
-from worker.domain.delivery import LEASE, Accepted, NotSent, Uncertain
+from worker.domain.delivery import LEASE, Accepted, NotSent, Prepared, SendRequest, Uncertain
 from worker.services import sending
 from worker.store.tables import AttemptRow
 
@@ -460,6 +460,26 @@ def test_a_message_that_cannot_be_written_goes_to_a_person(desk: Desk) -> None:
     assert desk.reminder(reference="A-1").state == "needs_person"
     assert desk.reminder(reference="A-2").state == "accepted"
     assert desk.reasons()[0].startswith("not_composed")
+
+
+def test_a_message_a_channel_chokes_on_takes_the_next_means_and_stops_nobody_else(
+    desk: Desk,
+) -> None:
+    class Choking(Provider):
+        def prepare(self, request: SendRequest) -> Prepared:
+            if request.to == DELIVERED:
+                raise UnicodeError
+            return super().prepare(request)
+
+    desk.enrol("A-1", phone=DELIVERED, email="someone@example.com")
+    desk.enrol("A-2", phone=SECOND)
+    desk.through(Choking(), Provider(kind="email"))
+
+    desk.send()
+
+    assert desk.reminder(channel="email").reason == "ladder:unsendable:UnicodeError"
+    assert desk.reminder(channel="email").state == "accepted"
+    assert desk.reminder(reference="A-2").state == "accepted"
 
 
 def test_an_answer_with_the_id_of_another_message_is_looked_up(desk: Desk) -> None:

@@ -270,7 +270,10 @@ class Desk:
             return channel.prepare(request)
         except Unsendable as refusal:
             self._climb(group, f"unsendable:{refusal.code}")
-            return None
+        except Exception as error:  # a channel's own check: it must not stop everybody else's
+            log.exception("reminder.not_prepared", extra={"reminder_id": group[0].reminder.id})
+            self._climb(group, f"unsendable:{type(error).__name__}")
+        return None
 
     def _paced(
         self, messages: Sequence[tuple[list[Due], Prepared]]
