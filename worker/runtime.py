@@ -101,7 +101,10 @@ def folder(home: Path, name: str) -> Path:
 def load_knowledge(
     home: Path, previous: Knowledge | None = None
 ) -> tuple[Knowledge, tuple[Fault, ...]]:
-    """Read all configuration; faulty files leave what `previous` held, and are all reported."""
+    """Read all configuration; faulty files leave what `previous` held, and are all reported.
+
+    A centre moved to a region whose calendar is not in force yet stays where it was.
+    """
     rulebook, faults = load_rulebook(
         folder(home, "config/rules"), previous.rulebook if previous else None
     )
@@ -113,6 +116,11 @@ def load_knowledge(
     calendars, wrong = _calendars(notices, centres)
     if previous and (most or wrong):
         calendars = previous.calendars
+        centres = {
+            one.id: one
+            for name, new in centres.items()
+            if (one := new if new.region in calendars else previous.centres.get(name))
+        }
     knowledge = Knowledge(rulebook, centres, calendars, templates)
     if templates.faults and previous:
         knowledge = replace(knowledge, templates=previous.templates)

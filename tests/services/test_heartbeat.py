@@ -1,6 +1,7 @@
 """The sign of life is given where the audit found nobody at risk, and nowhere else."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,23 @@ def test_an_audit_that_finds_nobody_at_risk_gives_one_sign(desk: Desk, listener:
 
     assert counts == {}
     assert [(asked.method, asked.target) for asked in listener.asked] == [("GET", "/alive")]
+
+
+def test_an_audit_that_cannot_judge_one_centre_judges_the_others_and_gives_none(
+    desk: Desk, listener: Wire
+) -> None:
+    desk.enrol(phone=NO_RECEIPT)
+    for at in ("2026-11-20T16:30", "2026-11-24T09:00", "2026-11-25T09:00", "2026-11-25T14:00"):
+        desk.at(at).send()
+    (demo,) = desk.context.centres.values()
+    strange = replace(demo, id="a-strange-one", region="no calendar")
+    desk.context = replace(desk.context, centres={strange.id: strange, demo.id: demo})
+
+    counts = audited(desk.at("2026-11-25T14:31"), listener)
+    again = audited(desk, listener)
+
+    assert (counts, again) == ({"failed": 1, "called": 1}, {"failed": 1})
+    assert listener.asked == []
 
 
 def test_an_audit_that_finds_someone_at_risk_gives_none(desk: Desk, listener: Wire) -> None:

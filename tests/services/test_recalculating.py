@@ -512,6 +512,24 @@ def test_a_notice_spoilt_while_in_force_stays_in_force(home: Path, duties: Dutie
     assert str(duties.context.calendars[""].covered_to) == "2027-12-31"
 
 
+def test_a_centre_moved_to_a_region_whose_notice_is_broken_sends_as_before(
+    home: Path, duties: Duties, clock: FixedClock
+) -> None:
+    desk = Desk(duties.context, clock)
+    desk.enrol()
+    centre = home / "config/centres/demo.yaml"
+
+    write(centre, centre.read_text("utf-8") + "region: 某地\n")
+    write(home / "config/calendar/region.yaml", "year: 2026\nregion: 某地\nrest: [2026-11-2")
+    counts = duties.tick()
+    desk.context = duties.context
+
+    assert counts["reload"]["faults"] == 1
+    assert counts["send"] == {"accepted": 1}
+    assert desk.reasons() == []
+    assert duties.tick()["audit"] == {}
+
+
 def test_a_mended_file_is_taken_up(home: Path, duties: Duties) -> None:
     write(home / "config/calendar/2027.yaml", "year: [")
     duties.tick()

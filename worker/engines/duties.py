@@ -100,7 +100,7 @@ class Duties:
         """The reverse audit; whoever waits for our sign of life hears it only after a clean one."""
         counts = audit(context, now=now)
         url = self.runtime.settings.heartbeat_url
-        is_clean = not counts.get("called")
+        is_clean = not counts["called"] and not counts["failed"]
         if url and is_clean and not beat(url):
             log.warning("heartbeat.not_heard")
         return counts

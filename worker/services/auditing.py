@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from worker.domain.calendar import in_china
 from worker.domain.centres import Centre
 from worker.domain.delivery import DeadlineState
+from worker.domain.errors import QidaError
 from worker.services.context import Context
 from worker.services.ladder import open_call_task
 from worker.services.receipts import unheard_of_last
@@ -30,16 +31,21 @@ def audit(context: Context, *, now: datetime) -> Counter[str]:
 
     At risk: no message about it was delivered, none is planned, and what is on its way has been
     silent for half an hour. An e-mail counts as reached after the centre's span without a bounce.
-    Where the SMS sender brings no receipts, one alert stands for a task each.
+    Where the SMS sender brings no receipts, one alert stands for a task each. A centre that cannot
+    be judged is reported and counted as `failed`, and stops no other.
     """
     counts: Counter[str] = Counter()
+    at_risk: list[str] = []
     with context.db.reading() as session:  # looking through all of them holds up no writer
         silent = _silent_senders(session, context, now)
-        at_risk = [
-            row.id
-            for centre in context.centres.values()
-            for row in lapses_at_risk(session, now, _reach(context, centre, silent, now))
-        ]
+        for centre in context.centres.values():
+            try:
+                reach = _reach(context, centre, silent, now)
+            except QidaError:
+                log.exception("centre.not_audited", extra={"centre_id": centre.id})
+                counts["failed"] += 1
+                continue
+            at_risk += [row.id for row in lapses_at_risk(session, now, reach)]
     counts["silent_senders"] += silent
     for deadline_id in at_risk:
         with context.db.transaction() as session:
