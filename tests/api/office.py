@@ -36,10 +36,12 @@ class Office:
     key: str = ""
 
     def holding(
-        self, centre_id: str | None, kind: Literal["test", "team", "live"] = "test"
+        self, centre_id: str | None, kind: Literal["test", "team", "live"] = "test", *scopes: str
     ) -> "Office":
         """The same with a key of its own; an operator's for no centre."""
-        made = create_key(self.desk.context, centre_id=centre_id, kind=kind, now=self.desk.now)
+        made = create_key(
+            self.desk.context, centre_id=centre_id, kind=kind, scopes=scopes, now=self.desk.now
+        )
         return Office(self.desk, self.port, made)
 
     def get(self, path: str, **headers: str) -> Answer:

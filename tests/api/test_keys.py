@@ -89,7 +89,7 @@ def test_where_messages_are_sent_for_real_a_test_key_opens_nothing(office: Offic
     refused = office.post("/v1/cases", a_case("B-1"))
 
     assert refused.status == 401
-    with pytest.raises(Exception, match="live keys only"):
+    with pytest.raises(Exception, match="takes no test keys"):
         make_test_key(office.desk.context, office)
 
 

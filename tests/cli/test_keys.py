@@ -36,13 +36,25 @@ def test_a_key_is_revoked_by_its_prefix(enrolled: Qida) -> None:
     assert listed["revoked_at"].endswith("+08:00")
 
 
+def test_a_key_may_be_made_for_less_than_all(enrolled: Qida) -> None:
+    reads = ("--scope", "cases:read", "--scope", "evidence")
+
+    made = enrolled("keys", "create", "--centre", "demo", "--kind", "team", *reads)
+
+    assert made.code == OK
+    (listed,) = enrolled("keys", "list", "--json").rows
+    assert (listed["kind"], listed["scopes"]) == ("team", ["cases:read", "evidence"])
+
+
 def test_mistakes_are_told(enrolled: Qida) -> None:
     nobody = enrolled("keys", "create")
     both = enrolled("keys", "create", "--operator", "--centre", "demo")
     unknown = enrolled("keys", "create", "--centre", "nowhere")
+    scope = enrolled("keys", "create", "--operator", "--scope", "cases:read")
     no_key = enrolled("keys", "revoke", "qk_live_000000000000")
 
     assert (nobody.code, both.code) == (USAGE, USAGE)
-    assert (unknown.code, no_key.code) == (BAD_DATA, BAD_DATA)
+    assert (unknown.code, scope.code, no_key.code) == (BAD_DATA, BAD_DATA, BAD_DATA)
     assert unknown.is_clear
+    assert scope.is_clear
     assert no_key.is_clear

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from worker.api.desk import desk_of
 from worker.api.problems import Problem
 from worker.domain.errors import Text
-from worker.services.api_keys import Caller, caller_of
+from worker.services.api_keys import Caller, CentreScope, OperatorScope, caller_of
 from worker.services.context import Context
 
 _bearer = HTTPBearer(auto_error=False, description="A key of `qida keys create`: qk_live_…")
@@ -31,6 +31,23 @@ _NOT_A_CENTRE = Problem(
     403, "key.centre_only", Text("此处须用网点密钥", "this takes the key of a centre")
 )
 _TOO_FAST = Text("请求过快，请稍后再试", "too many requests; come again shortly")
+
+
+class _WithoutScope(Problem):
+    """A key that lacks what the route takes; said in the header too (RFC 6750 §3.1)."""
+
+    def __init__(self, scope: str) -> None:
+        said = Text(
+            f"此密钥没有权限 {scope}；请用 qida keys create --scope 另建密钥",
+            f"this key lacks the scope {scope}; make one that has it: qida keys create --scope",
+        )
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        super().__init__(403, "key.scope", said, headers={"WWW-Authenticate": challenge})
+        self.scope = scope
+
+    def body(self) -> dict[str, object]:
+        """The problem, with the scope for programs."""
+        return super().body() | {"scope": self.scope}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +80,37 @@ def _visit(
     return Visit(context, now, caller)
 
 
-def _of_a_centre(visit: Annotated[Visit, Depends(_visit)]) -> Visit:
+def _of_a_centre(visit: Annotated[Visit, Depends(_visit)], takes: SecurityScopes) -> Visit:
     if visit.caller.centre_id is None:
         raise _NOT_A_CENTRE
-    return visit
+    return _holding(visit, takes)
 
 
-def _of_an_operator(visit: Annotated[Visit, Depends(_visit)]) -> Visit:
+def _of_an_operator(visit: Annotated[Visit, Depends(_visit)], takes: SecurityScopes) -> Visit:
     if visit.caller.centre_id is not None:
         raise _NOT_AN_OPERATOR
+    return _holding(visit, takes)
+
+
+def _holding(visit: Visit, takes: SecurityScopes) -> Visit:
+    for scope in takes.scopes:
+        if scope not in visit.caller.scopes:
+            raise _WithoutScope(scope)
     return visit
 
 
-CentreVisit = Annotated[Visit, Depends(_of_a_centre)]
-OperatorVisit = Annotated[Visit, Depends(_of_an_operator)]
+def _centre_with(scope: CentreScope) -> object:
+    return Security(_of_a_centre, scopes=[scope])
+
+
+def _operator_with(scope: OperatorScope) -> object:
+    return Security(_of_an_operator, scopes=[scope])
+
+
+ReadingVisit = Annotated[Visit, _centre_with("cases:read")]
+WritingVisit = Annotated[Visit, _centre_with("cases:write")]
+ImportVisit = Annotated[Visit, _centre_with("imports")]
+EvidenceVisit = Annotated[Visit, _centre_with("evidence")]
+RunsVisit = Annotated[Visit, _operator_with("job-runs")]
+MetricsVisit = Annotated[Visit, _operator_with("metrics")]
+"""Who asks, by what the route takes: a scope a route, told in the description of each."""

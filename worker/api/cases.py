@@ -19,7 +19,7 @@ from worker.api.answers import (
     problems,
     seen_of,
 )
-from worker.api.callers import CentreVisit, Visit
+from worker.api.callers import ReadingVisit, Visit, WritingVisit
 from worker.domain.errors import Text
 from worker.rosters import JsonCase
 from worker.services.answering_once import Answer, answer_once
@@ -44,7 +44,7 @@ _TAKEN: dict[int | str, dict[str, Any]] = {
 @cases.post("", response_model=schemas.Submitted, responses=_TAKEN | problems(409, 412, 413))
 def enrol_case(
     case: schemas.CaseIn,
-    visit: CentreVisit,
+    visit: WritingVisit,
     if_match: IfMatch = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -52,7 +52,8 @@ def enrol_case(
 
     def enrol() -> Answer:
         seen = seen_of(if_match)
-        done = submit_case(visit.context, visit.centre_id, _as_read(case), now=visit.now, seen=seen)
+        read = _as_read(case)
+        done = submit_case(visit.context, visit.caller, read, now=visit.now, seen=seen)
         return _submitted(done, 201 if done.outcome == "new" else 200)
 
     return _once(visit, idempotency_key, ("enrol", case.model_dump_json()), enrol)
@@ -99,7 +100,7 @@ def _note(text: Text) -> dict[str, str]:
 def list_cases(  # noqa: PLR0913  # each filter is a parameter of the request
     request: Request,
     response: Response,
-    visit: CentreVisit,
+    visit: ReadingVisit,
     *,
     state: schemas.CaseState | SkipJsonSchema[None] = None,
     reference: Annotated[str | SkipJsonSchema[None], Query(max_length=64)] = None,
@@ -108,7 +109,7 @@ def list_cases(  # noqa: PLR0913  # each filter is a parameter of the request
 ) -> schemas.CasePage:
     """The centre's cases, oldest first."""
     items, following = case_page(
-        visit.context, visit.centre_id, after=after, state=state, reference=reference, limit=limit
+        visit.context, visit.caller, after=after, state=state, reference=reference, limit=limit
     )
     if following is not None:
         address = request.url.include_query_params(after=following)
@@ -117,7 +118,7 @@ def list_cases(  # noqa: PLR0913  # each filter is a parameter of the request
 
 
 @cases.get("/{case_id}", responses=problems(404))
-def show_case(case_id: CaseId, response: Response, visit: CentreVisit) -> schemas.CaseOut:
+def show_case(case_id: CaseId, response: Response, visit: ReadingVisit) -> schemas.CaseOut:
     """One case with its events; the contact is masked."""
     view, etag = case_view(visit.context, _case(visit, case_id))
     response.headers["ETag"] = f'"{etag}"'
@@ -125,18 +126,18 @@ def show_case(case_id: CaseId, response: Response, visit: CentreVisit) -> schema
 
 
 def _case(visit: Visit, written: str) -> str:
-    return case_of(visit.context, visit.centre_id, written)
+    return case_of(visit.context, visit.caller, written)
 
 
 @cases.get("/{case_id}/deadlines", responses=problems(404))
-def list_deadlines(case_id: CaseId, visit: CentreVisit) -> schemas.Deadlines:
+def list_deadlines(case_id: CaseId, visit: ReadingVisit) -> schemas.Deadlines:
     """The deadlines of a case, each with its derivation."""
     items = deadline_views(visit.context, _case(visit, case_id))
     return schemas.Deadlines.model_validate({"items": items})
 
 
 @cases.get("/{case_id}/reminders", responses=problems(404))
-def list_reminders(case_id: CaseId, visit: CentreVisit) -> schemas.Reminders:
+def list_reminders(case_id: CaseId, visit: ReadingVisit) -> schemas.Reminders:
     """The reminders of a case, each with its attempts."""
     items = reminder_views(visit.context, _case(visit, case_id))
     return schemas.Reminders.model_validate({"items": items})
@@ -150,7 +151,7 @@ def list_reminders(case_id: CaseId, visit: CentreVisit) -> schemas.Reminders:
 def record_event(
     case_id: CaseId,
     event: schemas.EventIn,
-    visit: CentreVisit,
+    visit: WritingVisit,
     if_match: IfMatch = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -159,7 +160,7 @@ def record_event(
     def record() -> Answer:
         done = submit_event(
             visit.context,
-            visit.centre_id,
+            visit.caller,
             _case(visit, case_id),
             event.model_dump(),
             now=visit.now,
@@ -179,7 +180,7 @@ def void_event(  # path, body, key and two headers of the request
     case_id: CaseId,
     event_id: EventId,
     void: schemas.VoidIn,
-    visit: CentreVisit,
+    visit: WritingVisit,
     if_match: IfMatch = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:

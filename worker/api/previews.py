@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from worker.api import schemas
 from worker.api.answers import problems
-from worker.api.callers import CentreVisit
+from worker.api.callers import ReadingVisit
 from worker.domain.errors import Text
 from worker.services.previewing import preview_of_period, preview_of_rule
 from worker.services.turning_away import refuse
@@ -16,7 +16,7 @@ _KEEP_ONE = Text("请保留其中一个", "keep one of them")
 
 
 @previews.post("/preview", responses=problems(413))
-def preview(asked: schemas.PreviewIn, visit: CentreVisit) -> schemas.DerivationOut:
+def preview(asked: schemas.PreviewIn, visit: ReadingVisit) -> schemas.DerivationOut:
     """When a rule's deadline or a bare period ends at this centre, day by day."""
     if (asked.rule is None) == (asked.period is None):
         raise refuse("", "preview.one_of", _ONE_OF_TWO, _KEEP_ONE)

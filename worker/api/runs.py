@@ -7,7 +7,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from worker.api import schemas
 from worker.api.answers import Cursor, Limit, problems
-from worker.api.callers import OperatorVisit
+from worker.api.callers import RunsVisit
 from worker.domain.errors import Text
 from worker.services.operations import DUTIES, run_listing
 from worker.services.turning_away import refuse
@@ -20,7 +20,7 @@ _DUTIES = Text(f"共有：{'、'.join(DUTIES)}", f"there are: {', '.join(DUTIES)
 
 @runs.get("", responses=problems())
 def list_runs(
-    visit: OperatorVisit,
+    visit: RunsVisit,
     duty: Annotated[str | SkipJsonSchema[None], Query(max_length=40)] = None,
     before: Cursor = "",
     limit: Limit = 100,

@@ -140,6 +140,7 @@ class CaseInShort(BaseModel):
     reference: str
     procedure: str
     state: CaseState
+    team_only: Annotated[bool, Field(description="Whether it is a trial of a team key.")]
     created_at: str
 
 

@@ -8,7 +8,10 @@ from worker.cli.key_ring import rotate
 from worker.cli.output import Centre, Json, opened, opened_to_read, print_json, print_table, say
 from worker.domain.errors import Text
 
-_COLUMNS = ("id", "centre", "name", "kind", "prefix", "created_at", "expires_at",
+_SCOPES = (
+    "cases:read, cases:write, imports, evidence of a centre's; job-runs, metrics of an operator's"
+)
+_COLUMNS = ("id", "centre", "name", "kind", "prefix", "scopes", "created_at", "expires_at",
             "last_used_at", "revoked_at")  # fmt: skip
 
 
@@ -26,8 +29,14 @@ def create(
     centre: Annotated[str | None, typer.Option(help="The centre whose cases it opens.")] = None,
     kind: Annotated[Literal["test", "team", "live"], typer.Option(help="Its kind.")] = "live",
     operator: Annotated[
-        bool, typer.Option("--operator", help="An operator's key: job runs, no cases.")
+        bool, typer.Option("--operator", help="An operator's key: job runs and metrics, no cases.")
     ] = False,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"What it may do; may be repeated. All of its kind if not given: {_SCOPES}."
+        ),
+    ] = None,
     name: Annotated[str, typer.Option(help="What it is for; no names of people.")] = "",
     days: Annotated[
         int | None, typer.Option(min=1, max=3650, help="How long it holds; for good if not given.")
@@ -47,6 +56,7 @@ def create(
             kind=kind,
             name=name,
             days=days,
+            scopes=scope or (),
             now=runtime.clock.now(),
         )
     say(Text("请立即妥善保存，以后不再显示", "keep it safe now: it is not shown again"))

@@ -122,6 +122,8 @@ def heading(name: str) -> str:
 def _cell(name: str, value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, list):
+        return " ".join(map(str, value))
     return CELLS.get(name, {}).get(str(value), str(value)) if _language() == "zh" else str(value)
 
 

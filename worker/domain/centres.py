@@ -81,7 +81,8 @@ class Centre:
     """Owner of cases; the content of one `config/centres/*.yaml`.
 
     What counts as reached is set per channel: a receipt for SMS, a span without a bounce for
-    e-mail. `overrides` is keyed by rule id. `version` changes with whatever moves a date.
+    e-mail. `team` lists the only addresses that cases of team keys may be
+    written to. `overrides` is keyed by rule id. `version` changes with whatever moves a date.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Centre:
     sms_receipt_required: bool = True
     email_no_bounce_after: timedelta = timedelta(hours=4)
     abroad_numbers: bool = False
+    team: tuple[str, ...] = field(default=(), repr=False)
     retention: Retention = Retention()
     overrides: Mapping[str, RuleOverride] = field(default_factory=dict)
     version: str = ""

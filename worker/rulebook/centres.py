@@ -52,6 +52,7 @@ def _centre(name: str, item: Item, *, rulebook: Rulebook) -> Centre:
             "banks",
             "reached_when",
             "abroad_numbers",
+            "team",
             "retention",
             "overrides",
         ),
@@ -76,6 +77,7 @@ def _centre(name: str, item: Item, *, rulebook: Rulebook) -> Centre:
         sms_receipt_required=reached_when["sms"].one_of(("receipt", "accepted")) != "accepted",
         email_no_bounce_after=_no_bounce_after(reached_when["email"]),
         abroad_numbers=given["abroad_numbers"].flag(),
+        team=tuple(map(_address, given["team"].items())),
         retention=_retention(given["retention"]),
         overrides=_overrides(given["overrides"], rulebook),
     )
@@ -180,6 +182,12 @@ def _no_bounce_after(item: Item) -> timedelta:
         return timedelta(hours=4)
     unit = {"m": "minutes", "h": "hours", "d": "days"}[written[-1]]
     return timedelta(**{unit: int(written[:-1])})
+
+
+def _address(item: Item) -> str:
+    return item.match(
+        r"\+?\d{7,15}|[^@\s]+@[^@\s]+", '"13800138000" / staff@example.com', private=True
+    )
 
 
 def _retention(item: Item) -> Retention:

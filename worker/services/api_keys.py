@@ -1,16 +1,18 @@
 """API keys: made once and shown once, checked at every request, revoked for good.
 
-The centre of a request is the centre of its key and comes from nowhere else.
+The centre of a request is the centre of its key and comes from nowhere else. What a key may do is
+its scopes; whom its cases may be written to is its kind (decision 0010).
 """
 
 import hmac
 import logging
 import re
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, get_args
 
 from worker.domain.errors import BadData, Unavailable
 from worker.services.context import Context, Records
@@ -25,6 +27,14 @@ log = logging.getLogger(__name__)
 
 KeyKind = Literal["test", "team", "live"]
 
+CentreScope = Literal["cases:read", "cases:write", "imports", "evidence"]
+OperatorScope = Literal["job-runs", "metrics"]
+Scope = CentreScope | OperatorScope
+
+OF_CENTRES: tuple[Scope, ...] = get_args(CentreScope)
+OF_OPERATORS: tuple[Scope, ...] = get_args(OperatorScope)
+_NOT_OF_TEAM: frozenset[Scope] = frozenset({"imports"})  # a file is other people's numbers
+
 _WRITTEN = re.compile(r"(qk_(?:test|team|live)_[0-9a-f]{12})_([0-9a-f]{64})")
 _NO_HASH = "0" * 64
 
@@ -36,6 +46,12 @@ class Caller:
     key_id: str
     kind: str
     centre_id: str | None
+    scopes: frozenset[str] = frozenset()
+
+    @property
+    def team_only(self) -> bool:
+        """Whether its cases are trials, written to nobody but the centre's listed team."""
+        return self.kind == "team"
 
     @property
     def actor(self) -> str:
@@ -43,29 +59,31 @@ class Caller:
         return f"key:{self.key_id}"
 
 
-def create_key(
+def create_key(  # noqa: PLR0913  # what a key is made of
     context: Context,
     *,
     centre_id: str | None,
     kind: KeyKind,
     name: str = "",
     days: int | None = None,
+    scopes: Collection[str] = (),
     now: datetime,
 ) -> str:
     """Make a key, for an operator without `centre_id`; returns it in the clear, the only time.
 
-    Raises BadData for a centre that does not exist, and for a test or team key on an installation
-    that sends for real: nothing there would hold its messages back.
+    Without `scopes` it gets all that its kind may have. Raises BadData for a centre or scope that
+    does not exist, and for a test key on a database that is sent from for real.
     """
     if centre_id is not None:
         context.centre(centre_id)
+    held = _scopes(scopes, kind, is_operator=centre_id is None)
     prefix = f"qk_{kind}_{secrets.token_hex(6)}"
     secret = secrets.token_hex(32)
     with context.db.transaction() as session:
-        if kind != "live" and stamp_of(session) != "test":
+        if kind == "test" and stamp_of(session) != "test":
             raise BadData(
-                "正式库只能建 live 密钥；test、team 密钥请在测试库中使用",
-                "a live database takes live keys only; use test and team keys with a test database",
+                "test 密钥不能存入正式库",
+                "a live database takes no test keys",
             )
         key = ApiKeyRow(
             id=new_id(now),
@@ -74,13 +92,29 @@ def create_key(
             kind=kind,
             prefix=prefix,
             secret_sha256=_hash(secret),
+            scopes=" ".join(held),
             created_at=now,
             expires_at=now + timedelta(days=days) if days else None,
         )
         session.add(key)
-        made = {"prefix": prefix}
+        made = {"prefix": prefix, "scopes": " ".join(held)}
         append_audit(session, Entry(centre_id, now, "cli", "key.created", key.id, made))
     return f"{prefix}_{secret}"
+
+
+def _scopes(asked: Collection[str], kind: KeyKind, *, is_operator: bool) -> list[str]:
+    """The scopes of a new key, in their usual order. Raises BadData."""
+    may_have = [
+        scope
+        for scope in (OF_OPERATORS if is_operator else OF_CENTRES)
+        if kind != "team" or scope not in _NOT_OF_TEAM
+    ]
+    if strange := sorted(set(asked) - set(may_have)):
+        raise BadData(
+            f"这种密钥没有权限 {'、'.join(strange)}；可用：{'、'.join(may_have)}",
+            f"such a key has no scope {', '.join(strange)}; there are: {', '.join(may_have)}",
+        )
+    return [scope for scope in may_have if not asked or scope in asked]
 
 
 def key_listing(records: Records, *, centre_id: str | None = None) -> list[dict[str, object]]:
@@ -93,6 +127,7 @@ def key_listing(records: Records, *, centre_id: str | None = None) -> list[dict[
                 "name": key.name,
                 "kind": key.kind,
                 "prefix": key.prefix,
+                "scopes": key.scopes.split(),
                 "created_at": iso(key.created_at),
                 "expires_at": iso(key.expires_at),
                 "last_used_at": iso(key.last_used_at),
@@ -125,7 +160,7 @@ def caller_of(context: Context, presented: str, *, now: datetime) -> Caller | No
     prefix, secret = written.groups()
     with context.db.reading() as session:
         key = find_key(session, prefix)
-        is_in_place = key is not None and (key.kind == "live" or stamp_of(session) == "test")
+        is_in_place = key is not None and (key.kind != "test" or stamp_of(session) == "test")
     # An unknown prefix is compared as well, so that its answer takes as long
     is_right = hmac.compare_digest(key.secret_sha256 if key else _NO_HASH, _hash(secret))
     if key is None or not is_right or not is_in_place or not _is_in_force(key, now):
@@ -133,7 +168,7 @@ def caller_of(context: Context, presented: str, *, now: datetime) -> Caller | No
     if key.centre_id is not None and key.centre_id not in context.centres:
         return None
     _note_use(context, key, now)
-    return Caller(key.id, key.kind, key.centre_id)
+    return Caller(key.id, key.kind, key.centre_id, frozenset(key.scopes.split()))
 
 
 def _is_in_force(key: ApiKeyRow, now: datetime) -> bool:

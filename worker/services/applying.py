@@ -20,6 +20,7 @@ from worker.rosters import RosterRow, by_row, row_at, row_of
 from worker.services.casework import event_of, rework_all
 from worker.services.context import Context
 from worker.services.refusing import first_filled, left_with, sift, wrong_centre
+from worker.services.team import wrong_hands
 from worker.store.audit import Entry, append_audit
 from worker.store.cases import CaseFile, case_files, case_ids, contact, lock_cases
 from worker.store.database import Session, new_id
@@ -99,6 +100,7 @@ class Desk:
     context: Context
     now: datetime
     may_defer: bool
+    team_only: bool = False
     report: Enrolment = field(default_factory=Enrolment)
     deferred: list[RosterRow] = field(default_factory=list)
     touched: list[tuple[CaseFile, str]] = field(default_factory=list)
@@ -117,6 +119,10 @@ class Desk:
         files = self._stored(session, groups)
         for key, of_case in groups.items():
             file = files.get(key)
+            if file and file.case.team_only != self.team_only:
+                is_trial = file.case.team_only
+                self.report.faults += [wrong_hands(row, is_trial=is_trial) for row in of_case]
+                continue
             sifted = sift(self.context, key[0], of_case, file.case.procedure if file else "")
             self.report.faults += sifted.faults
             if sifted.taken and (procedure := sifted.procedure):
@@ -202,6 +208,7 @@ class Desk:
                 language=first_filled(rows, "language") or "zh",
                 card_last4=first_filled(rows, "card_last4"),
                 bank=first_filled(rows, "bank"),
+                team_only=self.team_only,
                 state="open",
                 version=1,
                 created_at=self.now,

@@ -6,16 +6,17 @@ from typing import NamedTuple
 
 from worker.domain.derivations import derivation_json, derive
 from worker.domain.errors import QidaError
+from worker.services.api_keys import Caller
 from worker.services.context import Context
 from worker.services.messages import deadline_of
 from worker.services.operations import deadline_rows, iso, reminder_rows
 from worker.services.turning_away import Moved, NotThere
 from worker.store.cases import (
     CaseFile,
+    Wanted,
+    case_by_reference,
     case_files,
-    case_ids,
     cases_after,
-    centre_of_case,
     contact,
     voided_events,
 )
@@ -34,37 +35,37 @@ class Seen(NamedTuple):
     etag: str
 
 
-def case_of(context: Context, centre_id: str, written: str) -> str:
-    """The id of a centre's case, by its id or `ref:REFERENCE`. Raises NotThere."""
+def case_of(context: Context, caller: Caller, written: str) -> str:
+    """The id of a case of the caller's centre, by its id or `ref:REFERENCE`. Raises NotThere; also
+    for a team key that asks for a citizen's case: it lives among its own."""
     with context.db.reading() as session:
-        return _case_id(session, centre_id, written)
+        found = _case(session, caller.centre_id or "", written)
+        if found is None or (caller.team_only and not found.team_only):
+            raise NotThere
+        return found.id
 
 
-def _case_id(session: Session, centre_id: str, written: str) -> str:
+def _case(session: Session, centre_id: str, written: str) -> CaseRow | None:
     if written.startswith(_BY_REFERENCE):
-        reference = written.removeprefix(_BY_REFERENCE)
-        found = case_ids(session, centre_id, [reference]).get(reference)
-    else:
-        found = written if centre_of_case(session, written) == centre_id else None
-    if found is None:
-        raise NotThere
-    return found
+        return case_by_reference(session, centre_id, written.removeprefix(_BY_REFERENCE))
+    found = session.get(CaseRow, written)
+    return found if found is not None and found.centre_id == centre_id else None
 
 
 def case_page(
     context: Context,
-    centre_id: str,
+    caller: Caller,
     *,
     after: str = "",
     state: str | None = None,
     reference: str | None = None,
     limit: int,
 ) -> tuple[list[Row], str | None]:
-    """A centre's cases in short, by id and so by age, from behind `after`; and where to go on."""
+    """The cases of the caller's centre in short, by id and so by age, from behind `after`; and
+    where to go on. A team key sees its own."""
+    which = Wanted(caller.centre_id or "", state, reference, team_only=caller.team_only)
     with context.db.reading() as session:
-        found = cases_after(
-            session, centre_id, after=after, state=state, reference=reference, limit=limit + 1
-        )
+        found = cases_after(session, which, after=after, limit=limit + 1)
     page = found[:limit]
     return [_in_short(case) for case in page], page[-1].id if len(found) > limit else None
 
@@ -75,6 +76,7 @@ def _in_short(case: CaseRow) -> Row:
         "reference": case.reference,
         "procedure": case.procedure,
         "state": case.state,
+        "team_only": case.team_only,
         "created_at": iso(case.created_at),
     }
 

@@ -28,6 +28,7 @@ from worker.domain.reminders import ENOUGH, Hours, hours_at, later
 from worker.services.context import Context
 from worker.services.ladder import CAPPED, OVERTAKEN, RESTING, WAITING, climb, open_call_task
 from worker.services.messages import compose, deadline_of
+from worker.services.team import NOT_LISTED, team_of
 from worker.store.attempts import NewAttempt, attempts_of, insert_attempts, opted_out, sent_since
 from worker.store.cases import reminders_of_deadline
 from worker.store.database import Session, new_id
@@ -228,6 +229,9 @@ class Desk:
             if {(address, None), (address, leader.case.centre_id)} & refused:
                 self._climb(group, "opted_out")
                 continue
+            if leader.case.team_only and not self._is_of_the_team(leader, request):
+                self._climb(group, NOT_LISTED)
+                continue
             sent = history.setdefault(address, [])
             is_lapse = leader.deadline.kind == "lapse"
             mine = Sent(keys.digest(request.text), self.now, is_lapse=is_lapse)
@@ -240,6 +244,9 @@ class Desk:
             else:
                 self._wait(group, later(until))
         return allowed
+
+    def _is_of_the_team(self, leader: Due, request: SendRequest) -> bool:
+        return request.to in team_of(self.context, leader.case.centre_id)
 
     @staticmethod
     def _let_go(group: Sequence[Due]) -> None:

@@ -15,6 +15,7 @@ from worker.services.applying import CaseKey, Desk, Outcome
 from worker.services.casebook import Seen, event_in_force, require_as_seen, seen_in
 from worker.services.context import Context
 from worker.services.enrolment import event_words, void_event
+from worker.services.team import not_on_team_list
 from worker.services.turning_away import Refused, refuse
 from worker.store.cases import CaseFile, case_files, case_ids, lock_cases
 from worker.store.database import Session
@@ -35,7 +36,7 @@ class Submitted(NamedTuple):
 
 def submit_case(
     context: Context,
-    centre_id: str,
+    caller: Caller,
     case: JsonCase,
     *,
     now: datetime,
@@ -43,22 +44,26 @@ def submit_case(
 ) -> Submitted:
     """Enrol a case, or bring the one of this reference up to date; the same again changes nothing.
 
-    Raises Refused with every fault, Moved where the case is not as `seen`, BadData where it cannot
-    be worked out.
+    A team key's case is a trial: its addresses must be on the centre's team list. Raises Refused
+    with every fault, Moved where the case is not as `seen`, BadData where it cannot be worked out.
     """
-    rows = _checked(context, centre_id, case, now)
+    rows = _checked(context, caller, case, now)
     try:
-        return _applied(context, rows, seen, now)
+        return _applied(_desk(context, caller, now), rows, seen)
     except Exception as error:
         # By name, as PEP 249 has it: on PostgreSQL another request may open the same case first
         if type(error).__name__ != "IntegrityError":
             raise
-    return _applied(context, rows, seen, now)
+    return _applied(_desk(context, caller, now), rows, seen)
+
+
+def _desk(context: Context, caller: Caller, now: datetime) -> Desk:
+    return Desk(context, now, may_defer=False, team_only=caller.team_only)
 
 
 def submit_event(
     context: Context,
-    centre_id: str,
+    caller: Caller,
     case_id: str,
     event: Mapping[str, str],
     *,
@@ -70,7 +75,7 @@ def submit_event(
     with context.db.reading() as session:
         reference = case_files(session, [case_id])[case_id].case.reference
     case = JsonCase({"reference": reference}, [event], at="")
-    return submit_case(context, centre_id, case, now=now, seen=seen)
+    return submit_case(context, caller, case, now=now, seen=seen)
 
 
 def take_event_back(
@@ -109,7 +114,8 @@ _VOIDED = Text("该事项已作废", "this event was taken back already")
 _VOIDED_MEND = Text("无需再作废", "there is nothing left to do")
 
 
-def _checked(context: Context, centre_id: str, case: JsonCase, now: datetime) -> list[RosterRow]:
+def _checked(context: Context, caller: Caller, case: JsonCase, now: datetime) -> list[RosterRow]:
+    centre_id = caller.centre_id or ""
     abroad = context.centre(centre_id).abroad_numbers
     cells = {**case.cells, "centre": centre_id}
     read = list(
@@ -120,10 +126,13 @@ def _checked(context: Context, centre_id: str, case: JsonCase, now: datetime) ->
             words=event_words(context),
         )
     )
+    rows = [one for one in read if isinstance(one, RosterRow)]
     faults = [one for one in read if isinstance(one, Fault)]
+    if caller.team_only:
+        faults += not_on_team_list(context, centre_id, rows)
     if faults:
         raise _refused(faults)
-    return [one for one in read if isinstance(one, RosterRow)]
+    return rows
 
 
 def _refused(faults: Sequence[Fault]) -> Refused:
@@ -140,12 +149,9 @@ def _each_once(faults: Sequence[Fault]) -> Iterator[Fault]:
             yield Fault(pointer, fault.message, fault.mend, fault.value, fault.code)
 
 
-def _applied(
-    context: Context, rows: Sequence[RosterRow], seen: Collection[str] | None, now: datetime
-) -> Submitted:
+def _applied(desk: Desk, rows: Sequence[RosterRow], seen: Collection[str] | None) -> Submitted:
     """All rows in one transaction, or none of them."""
-    desk = Desk(context, now, may_defer=False)
-    centre_id, reference = str(rows[0].centre), rows[0].reference
+    context, centre_id, reference = desk.context, str(rows[0].centre), rows[0].reference
     with context.db.transaction() as session:
         _require_as_seen(session, centre_id, reference, seen)
         desk.enrol(session, rows)

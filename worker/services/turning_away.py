@@ -22,7 +22,9 @@ class Refused(BadData):
         return all(fault.code in _OF_STATE for fault in self.faults)
 
 
-_OF_STATE = frozenset({"event.order", "event.voided", "event.needed", "procedure.changed"})
+_OF_STATE = frozenset(
+    {"event.order", "event.voided", "event.needed", "procedure.changed", "case.team"}
+)
 
 
 class NotThere(BadData):

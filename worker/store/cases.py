@@ -261,27 +261,33 @@ def find_cases(
     return session.exec(found).all()
 
 
-def cases_after(
-    session: Session,
-    centre_id: str,
-    *,
-    after: str,
-    state: str | None,
-    reference: str | None,
-    limit: int,
-) -> Sequence[CaseRow]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which of a centre's cases: all of them, or those of a state, of a reference, of team keys."""
+
+    centre_id: str
+    state: str | None = None
+    reference: str | None = None
+    team_only: bool = False
+
+
+def cases_after(session: Session, which: Wanted, *, after: str, limit: int) -> Sequence[CaseRow]:
     """A centre's cases by id, from behind one id on."""
-    found = select(CaseRow).where(CaseRow.centre_id == centre_id, CaseRow.id > after)
-    if state is not None:
-        found = found.where(CaseRow.state == state)
-    if reference is not None:
-        found = found.where(CaseRow.reference == reference)
+    found = select(CaseRow).where(CaseRow.centre_id == which.centre_id, CaseRow.id > after)
+    if which.state is not None:
+        found = found.where(CaseRow.state == which.state)
+    if which.reference is not None:
+        found = found.where(CaseRow.reference == which.reference)
+    if which.team_only:
+        found = found.where(col(CaseRow.team_only))
     return session.exec(found.order_by(col(CaseRow.id)).limit(limit)).all()
 
 
-def centre_of_case(session: Session, case_id: str) -> str | None:
-    """Whose case an id is; None if it is nobody's."""
-    return session.exec(select(CaseRow.centre_id).where(CaseRow.id == case_id)).first()
+def case_by_reference(session: Session, centre_id: str, reference: str) -> CaseRow | None:
+    """The case a centre knows by this reference."""
+    return session.exec(
+        select(CaseRow).where(CaseRow.centre_id == centre_id, CaseRow.reference == reference)
+    ).first()
 
 
 def case_id_of(session: Session, reference: str, centre_id: str | None = None) -> Sequence[str]:

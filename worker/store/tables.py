@@ -94,7 +94,7 @@ class ApiKeyRow(Row, table=True):
     kind: str
     prefix: str = Field(unique=True)
     secret_sha256: str
-    scopes: str = ""
+    scopes: str
     created_at: datetime
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
@@ -102,7 +102,7 @@ class ApiKeyRow(Row, table=True):
 
 
 class CaseRow(Row, table=True):
-    """One citizen's card matter."""
+    """One citizen's card matter; `team_only` is a trial of a team key."""
 
     __tablename__ = "case"
     __table_args__ = (
@@ -120,6 +120,7 @@ class CaseRow(Row, table=True):
     language: str = "zh"
     card_last4: str = ""
     bank: str = ""
+    team_only: bool = False
     name_sealed: bytes | None = None
     phone_sealed: bytes | None = None
     email_sealed: bytes | None = None

@@ -104,6 +104,7 @@ def _case() -> None:
         text("language"),
         text("card_last4"),
         text("bank"),
+        yes_or_no("team_only"),
         sealed("name_sealed", nullable=True),
         sealed("phone_sealed", nullable=True),
         sealed("email_sealed", nullable=True),
