@@ -16,6 +16,7 @@ from worker.api.envelope import Envelope
 from worker.api.pace import Pace
 from worker.api.previews import previews
 from worker.api.problems import add_problems
+from worker.api.proof import proof
 from worker.api.runs import runs
 from worker.api.schemas import ProblemOut
 from worker.clock import Clock
@@ -64,7 +65,7 @@ def create_app(
     )
     app.state.desk = Desk(context, clock, pace or Pace())
     add_problems(app)
-    for router in (cases, previews, runs, health, unsubscribing, docs):
+    for router in (cases, proof, previews, runs, health, unsubscribing, docs):
         app.include_router(router)
     if callbacks is not None:
         app.include_router(hook(callbacks))

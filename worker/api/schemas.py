@@ -265,6 +265,24 @@ class Reminders(BaseModel):
     items: list[ReminderOut]
 
 
+class LinkOut(BaseModel):
+    """A link of the chain; `hash` is over `previous_hash`, `seq`, `kind` and `content`."""
+
+    seq: int
+    kind: Literal["case", "event", "deadline", "reminder", "attempt", "receipt", "audit"]
+    content: dict[str, Any]
+    previous_hash: str
+    hash: str
+
+
+class EvidenceOut(BaseModel):
+    """What proves a case's reminders, chained; `scripts/verify-evidence` checks a copy alone."""
+
+    format: Literal["qida-evidence-1"]
+    links: list[LinkOut]
+    head: str
+
+
 class RunOut(BaseModel):
     """Runs of a duty."""
 

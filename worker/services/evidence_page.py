@@ -15,7 +15,7 @@ _KINDS: Mapping[str, Text] = {
     "receipt": Text("回执", "Receipt"),
     "audit": Text("审计链末端", "Head of the audit trail"),
 }
-_STYLE = """body{font:11pt/1.5 sans-serif;max-width:60em;margin:2em auto;color:#111}
+STYLE = """body{font:11pt/1.5 sans-serif;max-width:60em;margin:2em auto;color:#111}
 h2{font-size:12pt;margin:1.5em 0 .3em;break-after:avoid}table{border-collapse:collapse;width:100%}
 td{border:1px solid #bbb;padding:.2em .5em;vertical-align:top;overflow-wrap:anywhere}
 td:first-child{width:30%;color:#444}.hash{font:8pt monospace;color:#555}
@@ -29,7 +29,7 @@ def evidence_page(evidence: Mapping[str, Any]) -> str:
     body = "".join(_section(link) for link in links)
     return (
         '<!doctype html><html lang="zh"><head><meta charset="utf-8">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
+        f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
         f"{_warning(links[0]['content'])}{body}"
         f'<p class="hash">{escape(str(evidence["format"]))} · {escape(evidence["head"])}</p>'
         "</body></html>\n"
