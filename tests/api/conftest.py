@@ -132,8 +132,8 @@ def other(anyone: Caller) -> Caller:
 
 @pytest.fixture
 def slow(anyone: Caller) -> Iterator[Caller]:
-    """The system of demo before an application that lets two requests pass, then one in 10 s."""
+    """The system of demo before an application that lets a key ask twice an hour."""
     desk = anyone.desk
-    app = create_app(lambda: desk.context, desk.clock, pace=Pace(per_second=0.1, burst=2))
+    app = create_app(lambda: desk.context, desk.clock, pace=Pace("2/hour"))
     with served(app, "127.0.0.1", 0) as port:
         yield replace(anyone.holding("demo"), port=port)

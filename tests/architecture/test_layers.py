@@ -51,6 +51,7 @@ BREACHES = [
     ("Only the Twilio channel knows Twilio", "services", "import twilio"),
     ("Only the edge serves HTTP", "engines", "import fastapi"),
     ("Only the edge serves HTTP", "cli", "import uvicorn"),
+    ("Only the edge counts requests", "services", "import limits"),
     ("Only the runtime opens channels", "services", "import worker.channels.sandbox"),
 ]
 

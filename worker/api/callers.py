@@ -75,7 +75,7 @@ def _visit(
     caller = caller_of(context, presented.credentials, now=now) if presented else None
     if caller is None:
         raise _NO_KEY
-    if wait := desk.pace.seconds_to_wait(caller.key_id, now):
+    if wait := desk.pace.seconds_to_wait(caller.key_id):
         raise Problem(429, "too_fast", _TOO_FAST, headers={"Retry-After": str(wait)})
     return Visit(context, now, caller)
 
