@@ -1,143 +1,42 @@
 """`python -m proofs`: run the crash proof and print its verdict; docs/proofs.md explains it."""
 
 import argparse
-import json
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from random import Random
 
-from proofs.births import kill_births
-from proofs.checker import Report, Violation, described
-from proofs.child import site
-from proofs.crashing import MOST_PASSES, CrashLoop
+from proofs.loops import Loop, Size, run_all
 from proofs.plants import PLANTS
-from proofs.postgres import server
 from proofs.simulation.planted import PLANTED as SIMULATED_PLANTS
 from proofs.simulation.running import Order, caught, replay, simulate
 from proofs.stopping import QUICK, REAL, prove_stopping
 from worker.crashpoints import CRASH_POINTS
 
 CI_PLANTS = ("send_before_record", "resend_if_unsure")
-ALL_SEEDS = 10_000
+ALL_SEEDS, ALL_STOPS = 10_000, 200
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How many kills, of what kind."""
-
-    forks: int
-    fresh: int = 0
-    births: int = 0
-
-
-SHORT, LONG = Size(150, 5, 20), Size(1000, 100, 100)
+SHORT, LONG = Size(150, 5, 20), Size(10_000, 200, 100)
 PLANTED, ON_POSTGRESQL = Size(60), Size(100, 5)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one run of the loop came to."""
-
-    name: str
-    loop: CrashLoop
-    report: Report
-    seconds: float
-
-    @property
-    def is_clean(self) -> bool:
-        """Nothing lost, nothing twice, nothing wrong, and the loop did what it meant to."""
-        return not self.report.violations and not self.loop.faults
-
-    @property
-    def is_caught(self) -> bool:
-        """The judge saw that people were hurt: told twice, or not at all."""
-        return self.report.of_kind("twice") + self.report.of_kind("lost") > 0
-
-    def summary(self) -> str:
-        """One line."""
-        kills = self.loop.kills.total()
-        return (
-            f"{self.name}: {kills} kills, {self.report.counts['messages']} messages, "
-            f"{self.report.of_kind('lost')} lost, {self.report.of_kind('twice')} twice, "
-            f"{self.report.of_kind('wrong')} wrong; {self.seconds:.0f} s"
-        )
-
-
-def run(
-    name: str, size: Size, seed: int, *, plant: str = "", database_url: str = "", at: str = ""
-) -> Verdict:
-    """Run the loop once and have its books judged. A home with violations is kept.
-
-    `at` names the one crash point to use, at its 1st to 5th pass in turn.
-    """
-    home = Path(tempfile.mkdtemp(prefix="qida-proof-"))
-    begun = time.monotonic()
-    loop = CrashLoop(site(home, database_url), Random(seed), plant)
-    if at:
-        for done in range(size.forks):
-            loop.kill_at(at, done % MOST_PASSES + 1)
-    else:
-        loop.kill_forks(size.forks)
-    loop.kill_fresh(size.fresh)
-    report = _judged(loop, loop.rest().isoformat())
-    verdict = Verdict(name, loop, report, time.monotonic() - begun)
-    _print(verdict)
-    if verdict.is_clean or plant:
-        shutil.rmtree(home)
-    else:
-        print(f"  the books are kept in {home}")
-    return verdict
-
-
-def _judged(loop: CrashLoop, ended_at: str) -> Report:
-    """The judge's report, from a process of its own: this one opens no database."""
-    place = loop.site
-    done = subprocess.run(
-        [sys.executable, "-m", "proofs.checker", "--json", "--ended-at", ended_at,
-         "--database", place.settings.database, "--ledger", str(place.ledger),
-         "--acknowledged", str(place.acknowledged)],
-        cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True, check=False,
-    )  # fmt: skip
-    said = json.loads(done.stdout)
-    violations = [Violation(**one) for one in said["violations"]]
-    return Report(said["counts"], violations, said["again_after_lost"], said["twins"])
-
-
-def _print(verdict: Verdict) -> None:
-    loop = verdict.loop
-    print(verdict.summary())
-    at = ", ".join(f"{point} {count}" for point, count in sorted(loop.kills.items()))
-    rate = loop.kills.total() / verdict.seconds
-    print(f"  killed at: {at}; {loop.missed} lives met no end; {rate:.1f} kills/s")
-    most = 3 if loop.plant else 20  # of a plant one wants to see that it was caught, and how
-    for line in [*described(verdict.report, most), *(f"  FAULT {one}" for one in loop.faults)]:
-        print(line)
-    sys.stdout.flush()
-
-
-def prove(size: Size, plants: Iterable[str], seed: int) -> bool:
+def prove(size: Size, plants: Iterable[str], seed: int, *more: Loop) -> bool:
     """The clean loop must be clean, and every plant must be caught by the very same loop."""
-    clean = run("crash", size, seed)
-    caught = [run(f"plant {plant}", PLANTED, seed, plant=plant) for plant in plants]
-    births, beyond_rescue = kill_births(clean.loop.site, Random(seed), size.births)
-    print(f"{births} first starts killed, {len(beyond_rescue)} beyond rescue", *beyond_rescue)
-    good = clean.is_clean and all(one.is_caught for one in caught) and not beyond_rescue
-    found = ", ".join(f"{one.loop.plant} {'caught' if one.is_caught else 'MISSED'}"
-                      for one in caught)  # fmt: skip
-    print(f"{'PROVED' if good else 'NOT PROVED'}: {clean.summary()}; planted bugs: {found}")
+    crash = Loop("crash", size, seed)
+    planted = [Loop(f"plant {plant}", PLANTED, seed, plant) for plant in plants]
+    verdicts = run_all([crash, *more, *planted])
+    good = all(one.is_as_meant for one in verdicts)
+    print(f"{'PROVED' if good else 'NOT PROVED'}: {verdicts[0].summary()};",
+          "planted bugs:", ", ".join(f"{one.loop.plant} {'caught' if one.is_caught else 'MISSED'}"
+                                     for one in verdicts if one.loop.plant))  # fmt: skip
     return good
 
 
-def prove_on_postgresql(size: Size, seed: int) -> bool:
-    """The clean loop over a PostgreSQL server."""
-    with server() as url:
-        return run("crash on PostgreSQL", size, seed, database_url=url).is_clean
+def on_postgresql(size: Size, seed: int) -> Loop:
+    """The same loop over a PostgreSQL server."""
+    return Loop("crash on PostgreSQL", size, seed, on_postgresql=True)
 
 
 def prove_by_seeds(order: Order, plants: Iterable[str]) -> bool:
@@ -168,17 +67,16 @@ def main() -> None:
     elif given.simulate or given.replay is not None:
         held = _simulated(given)
     elif given.long:
-        held = prove(_sized(LONG, kills), PLANTS, seed)
-        held = prove_on_postgresql(ON_POSTGRESQL, seed) and held
+        held = prove(_sized(LONG, kills), PLANTS, seed, on_postgresql(ON_POSTGRESQL, seed))
+        held = prove_stopping(ALL_STOPS, REAL, seed) and held
         held = prove_by_seeds(Order(ALL_SEEDS), SIMULATED_PLANTS) and held
     elif given.short:
         held = prove(_sized(SHORT, kills), CI_PLANTS, seed)
     elif given.postgresql:
-        held = prove_on_postgresql(_sized(ON_POSTGRESQL, kills), seed)
+        held = _is_clean(on_postgresql(_sized(ON_POSTGRESQL, kills), seed))
     else:
         name = f"plant {given.plant}" if given.plant else "crash"
-        size = _sized(PLANTED, kills)
-        held = run(name, size, seed, plant=given.plant, at=given.at).is_clean
+        held = _is_clean(Loop(name, _sized(PLANTED, kills), seed, given.plant, given.at))
     sys.exit(0 if held else 1)
 
 
@@ -189,6 +87,10 @@ def _simulated(given: argparse.Namespace) -> bool:
     if plant == "all":
         return prove_by_seeds(Order(given.seeds, given.first), SIMULATED_PLANTS)
     return simulate(Order(given.seeds, given.first, plant, until_caught=bool(plant))).is_clean
+
+
+def _is_clean(loop: Loop) -> bool:
+    return all(verdict.is_clean for verdict in run_all([loop]))
 
 
 def _sized(usual: Size, kills: int | None) -> Size:

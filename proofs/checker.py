@@ -70,6 +70,13 @@ class Report:
         """How many violations hurt in this way."""
         return sum(one.kind == kind for one in self.violations)
 
+    def take_in(self, other: "Report") -> None:
+        """Add the report on other books."""
+        self.counts = dict(Counter(self.counts) + Counter(other.counts))
+        self.violations += other.violations
+        self.again_after_lost += other.again_after_lost
+        self.twins += other.twins
+
 
 def check(books: Books) -> Report:
     """Hold the books against every invariant."""

@@ -1,11 +1,14 @@
 """The life of one worker that is about to be killed: forked, opened, put to work."""
 
+import gc
 import logging
 import os
+import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,7 +21,7 @@ from worker.rosters import RosterRow
 from worker.runtime import Knowledge, Runtime, open_runtime, require_knowledge
 from worker.services.enrolment import enrol_rows
 from worker.settings import Settings
-from worker.store import migrations
+from worker.store import database, migrations
 
 BATCH = 5
 """Reminders a claim takes: few, so that a point is met with others done and others to come."""
@@ -72,13 +75,34 @@ def site(home: Path, database_url: str = "") -> Site:
     return Site(settings, require_knowledge(home))
 
 
+def keep_engines() -> None:
+    """Let a closed database leave behind, in this process, the statements compiled for it."""
+    for engines in ("_sqlite", "_postgresql"):
+        replace(database, engines, cache(getattr(database, engines)))
+
+
+def rehearse(place: Site, steps: Sequence[Step]) -> None:
+    """One life in this very process, so that forked ones need not compile each statement again.
+
+    Raises RuntimeError if anything stays open: that must not be forked.
+    """
+    _prepare(place)
+    with Path(os.devnull).open("wb") as nobody:
+        _work(place, steps, nobody.fileno())
+    links = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    left = [str(file) for file in links if file.is_relative_to(place.settings.var)]
+    if left or threading.active_count() > 1:
+        raise RuntimeError(f"not fit to be forked: {left}, {threading.enumerate()}")
+    gc.collect()
+    gc.freeze()  # else a child's first collection copies every page
+
+
 def live(place: Site, life: Life, tell: int) -> NoReturn:
     """Work until the end or until killed; progress goes to the file descriptor `tell`."""
     code = 1
     try:
-        logging.basicConfig(filename=place.settings.home / "child.log", level=logging.ERROR)
+        _prepare(place)
         os.environ["QIDA_CRASH_AT"] = life.crash_at
-        replace(worker.runtime, "require_knowledge", lambda _home: place.knowledge)
         if life.plant:
             PLANTS[life.plant]()
         _work(place, life.steps, tell)
@@ -88,18 +112,32 @@ def live(place: Site, life: Life, tell: int) -> NoReturn:
     os._exit(code)
 
 
+def _prepare(place: Site) -> None:
+    log = place.settings.home / "child.log"
+    logging.basicConfig(filename=log, level=logging.ERROR, force=True)
+    replace(worker.runtime, "require_knowledge", lambda _home: place.knowledge)
+
+
 def _work(place: Site, steps: Sequence[Step], tell: int) -> None:
     clock = FixedClock(steps[0].at)
     with open_runtime(place.settings, clock) as runtime:
         os.write(tell, OPENED)
-        duties = Duties(runtime)
+        duties, again_at = Duties(runtime), dict[str, datetime]()
         for step in steps:
             clock.advance(step.at - clock.now())
             os.write(tell, STEP)
             for row in step.rows:
                 _enrol(place, runtime, row, step.at)
             if step.has_tick:
-                duties.tick()
+                _pass(duties, step.at, again_at)
+
+
+def _pass(duties: Duties, now: datetime, again_at: dict[str, datetime]) -> None:
+    """Every duty whose interval is over, in order: at first all of them, as the engine starts."""
+    for name, (duty, every) in duties.all().items():
+        if now >= again_at.get(name, now):
+            duty()
+            again_at[name] = now + every
 
 
 def _enrol(place: Site, runtime: Runtime, row: RosterRow, now: datetime) -> None:
