@@ -12,11 +12,11 @@ from threading import Event
 from typing import Literal
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from tests.services.desk import APPLIED, REPORTED, Desk, Provider, both_engines
-from worker.domain.delivery import Found, Rejected
+from tests.services.desk import APPLIED, NO_RECEIPT, REPORTED, Desk, Provider, both_engines
+from worker.domain.delivery import Accepted, AttemptState, Found, Rejected
 from worker.domain.limits import IDENTICAL
 from worker.domain.pace import LONGEST
 from worker.services.context import Senders
@@ -60,10 +60,10 @@ def held_by(desk: Desk) -> Event:
     return is_held
 
 
-def both(first: Callable[[], object], second: Callable[[], object]) -> None:
-    """Run two things side by side; an error of either is the test's."""
-    with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(first), pool.submit(second)]:
+def both(*things: Callable[[], object]) -> None:
+    """Run things side by side; an error of any is the test's."""
+    with ThreadPoolExecutor(len(things)) as pool:
+        for done in [pool.submit(thing) for thing in things]:
             done.result(2 * PATIENCE)
 
 
@@ -174,6 +174,89 @@ def test_two_workers_send_one_case_one_message(desk: Desk, other_desk: Desk) -> 
 
     assert desk.attempt.state == "accepted"
     assert [row.state for row in desk.reminders() if row.step == "at_once"] == ["accepted"] * 2
+
+
+def meanwhile(
+    desk: Desk, first: Callable[[], object], *words: str, second: Callable[[], object]
+) -> None:
+    """The first stops at a statement until the second is done, or waits for the first."""
+    is_over = Event()
+    stands = hold(desk, "before_cursor_execute", *words, until=is_over)
+
+    def do_meanwhile() -> None:
+        stands.wait(PATIENCE)
+        second()
+        is_over.set()
+
+    def watch() -> None:
+        stands.wait(PATIENCE)
+        while not is_over.is_set():
+            if somebody_waits(desk):
+                is_over.set()
+
+    both(first, do_meanwhile, watch)
+    assert stands.is_set()
+
+
+def somebody_waits(desk: Desk) -> bool:
+    """Whether anyone in this database waits for a lock of another."""
+    asked = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with desk.context.db.engine.connect() as connection:
+        return bool(connection.execute(asked).scalar_one())
+
+
+def nobody_confirmed(desk: Desk, *references: str) -> None:
+    """On the last afternoon every message has been silent for half an hour."""
+    for reference in references:
+        desk.enrol(reference, phone=NO_RECEIPT)
+    for at in ("2026-11-20T16:30", "2026-11-24T09:00", "2026-11-25T09:00", "2026-11-25T14:00"):
+        desk.at(at).send()
+    desk.at("2026-11-25T14:31")
+
+
+@on_postgresql
+def test_nobody_is_called_who_comes_while_the_audit_looks(desk: Desk, other_desk: Desk) -> None:
+    nobody_confirmed(desk, "A-1")
+
+    meanwhile(
+        desk, desk.audit, "INSERT INTO call_task ",
+        second=lambda: other_desk.record("reported_in_writing"),
+    )  # fmt: skip
+
+    assert desk.deadlines()["lapse"].state == "settled"
+    assert desk.reasons() == []
+
+
+@on_postgresql
+def test_two_audits_at_once_call_about_each_lapse_once(desk: Desk, other_desk: Desk) -> None:
+    nobody_confirmed(desk, "A-1", "A-2")
+
+    meanwhile(desk, desk.audit, "INSERT INTO call_task ", second=other_desk.audit)
+
+    assert desk.reasons() == ["nobody_reached"] * 2
+
+
+@on_postgresql
+def test_nobody_is_called_who_comes_while_a_failure_is_told(desk: Desk, other_desk: Desk) -> None:
+    desk.enrol()
+    desk.through(Provider(Accepted("P1")))
+    desk.send()
+    has_come = Event()
+    stands = hold(desk, "after_cursor_execute", "JOIN deadline", until=has_come)
+
+    def come() -> None:
+        stands.wait(PATIENCE)
+        other_desk.record("reported_in_writing")
+        has_come.set()
+
+    both(lambda: desk.receive(AttemptState.UNDELIVERED, code="30005"), come)
+
+    assert stands.is_set()
+    assert desk.deadlines()["lapse"].state == "settled"
+    assert desk.reasons() == []
 
 
 class Mail(Provider):

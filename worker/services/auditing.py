@@ -11,7 +11,7 @@ from worker.domain.errors import QidaError
 from worker.services.context import Context
 from worker.services.ladder import open_call_task
 from worker.services.receipts import unheard_of_last
-from worker.store.cases import Reach, lapses_at_risk
+from worker.store.cases import Reach, lapses_at_risk, lock_cases
 from worker.store.database import Session
 from worker.store.tables import DeadlineRow
 
@@ -35,7 +35,7 @@ def audit(context: Context, *, now: datetime) -> Counter[str]:
     be judged is reported and counted as `failed`, and stops no other.
     """
     counts: Counter[str] = Counter()
-    at_risk: list[str] = []
+    at_risk: list[DeadlineRow] = []
     with context.db.reading() as session:  # looking through all of them holds up no writer
         silent = _silent_senders(session, context, now)
         for centre in context.centres.values():
@@ -45,15 +45,16 @@ def audit(context: Context, *, now: datetime) -> Counter[str]:
                 log.exception("centre.not_audited", extra={"centre_id": centre.id})
                 counts["failed"] += 1
                 continue
-            at_risk += [row.id for row in lapses_at_risk(session, now, reach)]
+            at_risk += lapses_at_risk(session, now, reach)
     counts["silent_senders"] += silent
-    for deadline_id in at_risk:
+    for found in at_risk:
         with context.db.transaction() as session:
-            deadline = session.get_one(DeadlineRow, deadline_id)
+            lock_cases(session, [found.case_id])
+            deadline = session.get_one(DeadlineRow, found.id)
             is_open = deadline.state == DeadlineState.OPEN
             if is_open and open_call_task(session, deadline, reason="nobody_reached", now=now):
                 counts["called"] += 1
-                log.warning("deadline.at_risk", extra={"deadline_id": deadline_id})
+                log.warning("deadline.at_risk", extra={"deadline_id": found.id})
     return +counts
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from worker.domain.delivery import DeadlineState, ReminderState
 from worker.domain.reminders import later
 from worker.domain.rules import RuleKind
-from worker.store.cases import open_call_task_of, reminders_of_deadline, was_called
+from worker.store.cases import is_callable, open_call_task_of, reminders_of_deadline
 from worker.store.database import Session, new_id
 from worker.store.reminders import Due, carried_with
 from worker.store.tables import CallTaskRow, CaseRow, DeadlineRow, ReminderRow
@@ -146,11 +146,13 @@ def open_call_task(
     now: datetime,
     reminder: ReminderRow | None = None,
 ) -> bool:
-    """Put the deadline on the centre's call list, unless it is there or a person was done with it.
+    """Put the deadline on the centre's call list, unless it is there, a person was done with it, or
+    it was settled since it was read. Whoever calls this holds the case or one of its reminders, so
+    that what settles it, or opens the same task, comes before or after.
 
     Advice without a date opens none: no clock runs (DESIGN §2).
     """
-    if deadline.kind == RuleKind.STEP or was_called(session, deadline.id):
+    if deadline.kind == RuleKind.STEP or not is_callable(session, deadline.id):
         return False
     session.add(
         CallTaskRow(

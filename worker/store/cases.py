@@ -123,10 +123,16 @@ def reminders_of_deadline(session: Session, deadline_id: str) -> Sequence[Remind
     return session.exec(select(ReminderRow).where(ReminderRow.deadline_id == deadline_id)).all()
 
 
-def was_called(session: Session, deadline_id: str) -> bool:
-    """Whether a deadline is on the call list, or a person was done with it."""
-    found = select(CallTaskRow.id).where(CallTaskRow.deadline_id == deadline_id, _CALLED)
-    return session.exec(found.limit(1)).first() is not None
+def is_callable(session: Session, deadline_id: str) -> bool:
+    """Whether a call about a deadline makes sense: it is open or lapsed as the database has it now,
+    is not on the call list yet, and no person was done with it."""
+    called = select(CallTaskRow.id).where(CallTaskRow.deadline_id == deadline_id, _CALLED)
+    found = select(DeadlineRow.id).where(
+        DeadlineRow.id == deadline_id,
+        col(DeadlineRow.state).in_((DeadlineState.OPEN, DeadlineState.LAPSED)),
+        ~called.exists(),
+    )
+    return session.exec(found).first() is not None
 
 
 def open_call_task_of(session: Session, deadline_id: str) -> CallTaskRow | None:
