@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+from alembic import command
+
 import worker.runtime
 from proofs.plants import PLANTS, replace
 from proofs.roster import acknowledgement
@@ -21,14 +23,14 @@ from worker.rosters import RosterRow
 from worker.runtime import Knowledge, Runtime, open_runtime, require_knowledge
 from worker.services.enrolment import enrol_rows
 from worker.settings import Settings
-from worker.store import database, migrations
+from worker.store import database
 
 BATCH = 5
 """Reminders a claim takes: few, so that a point is met with others done and others to come."""
 
 OPENED = b"o"
 STEP = b"s"
-_ = migrations  # imported before the fork: opening a database needs it
+_ = command  # imported before the fork: making a database needs it
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 
 from worker.store.database import Session
 from worker.store.tables import JobRunRow
@@ -13,19 +13,20 @@ _FOLDED = timedelta(hours=1)
 
 def fold_idle_run(session: Session, duty: str, at: datetime) -> bool:
     """Count an idle run in the duty's latest row, if that is an idle row under an hour old."""
-    latest = session.exec(
-        select(JobRunRow)
+    latest = (
+        select(JobRunRow.id)
         .where(JobRunRow.duty == duty)
         .order_by(col(JobRunRow.started_at).desc())
         .limit(1)
-    ).first()
-    if latest is None or latest.counts != "{}" or latest.state != "ok":
-        return False
-    if at - latest.started_at > _FOLDED:
-        return False
-    latest.runs += 1
-    latest.finished_at = at
-    return True
+    )
+    idle = update(JobRunRow).where(
+        col(JobRunRow.id) == latest.scalar_subquery(),
+        col(JobRunRow.counts) == "{}",
+        col(JobRunRow.state) == "ok",
+        col(JobRunRow.started_at) >= at - _FOLDED,
+    )
+    once_more = idle.values(runs=col(JobRunRow.runs) + 1, finished_at=at)
+    return bool(session.connection().execute(once_more).rowcount)
 
 
 def last_work(session: Session, duty: str) -> datetime | None:
