@@ -1,6 +1,7 @@
 """The sandbox: it stores before it answers, as a provider does, and its ledger names nobody."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -248,3 +249,21 @@ def test_a_ledger_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         Sandbox("sms", in_the_way / "sandbox.jsonl")
 
     assert str(in_the_way / "sandbox.jsonl") in refused.value.text.en
+
+
+def test_a_full_disk_spoils_no_line_of_the_ledger(
+    sandbox: Open, ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = sandbox()
+    one.submit(prepared(), "r1", now=NOW)
+    write = os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda file, line: write(file, line[:40]))
+        with pytest.raises(OSError, match="No space left"):
+            one.submit(prepared(), "r2", now=NOW)
+
+    said = one.submit(prepared(), "r3", now=NOW)
+
+    assert isinstance(said, Accepted)
+    assert one.poll(said.provider_id, now=NOW) is not None
+    assert [entry["ref"] for entry in entries(ledger)] == ["r1", "r3"]

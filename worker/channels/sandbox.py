@@ -5,13 +5,16 @@ provider stores before it answers; an independent checker can then compare that 
 database. Addresses and texts stand in the ledger only as keyed hashes.
 """
 
+import errno
+import fcntl
 import hashlib
 import hmac
 import json
 import os
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -172,7 +175,14 @@ class Sandbox:
         return hmac.new(self._key, value.encode(), hashlib.sha256).hexdigest()[:32]
 
     def _append(self, entry: Mapping[str, str]) -> None:
-        os.write(self._file, (json.dumps(entry) + "\n").encode())
+        """A whole line or, on a full disk, none: half a line would spoil the next one too. Raises
+        OSError."""
+        line = (json.dumps(entry) + "\n").encode()
+        with self._lock, _alone(self._file):
+            end = os.fstat(self._file).st_size
+            if os.write(self._file, line) < len(line):
+                os.ftruncate(self._file, end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(self._file)
 
     def _catch_up(self) -> None:
@@ -196,3 +206,13 @@ class Sandbox:
     def _receipt(entry: _Entry) -> Receipt:
         state = _FINAL.get(entry.fate, AttemptState.SENT)
         return Receipt(entry.provider_id, str(state), state, created_at=entry.at)
+
+
+@contextmanager
+def _alone(file: int) -> Iterator[None]:
+    """While no other process writes to the file."""
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
