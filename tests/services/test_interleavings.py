@@ -17,8 +17,10 @@ from sqlalchemy.exc import OperationalError
 
 from tests.services.desk import APPLIED, NO_RECEIPT, REPORTED, Desk, Provider, both_engines
 from worker.domain.delivery import Accepted, AttemptState, Found, Rejected
+from worker.domain.errors import Unavailable
 from worker.domain.limits import IDENTICAL
 from worker.domain.pace import LONGEST
+from worker.services import sending
 from worker.services.context import Senders
 
 on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
@@ -292,3 +294,33 @@ def test_nobody_is_mailed_twice_where_the_database_was_away_when_answers_came(de
     mailed = Counter(request.to for request in provider.handed)
     assert mailed == {f"c{number}@example.com": 1 for number in range(6)}
     assert desk.reasons() == []
+
+
+@both_engines
+def test_nobody_is_mailed_twice_where_the_database_was_away_for_long(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_RECORD_AGAIN", (0.0, 0.0))
+    has_answered, is_back = Event(), Event()
+    provider = Mail(during=lambda _: has_answered.set())
+    for number in range(6):
+        desk.enrol(f"A-{number}", email=f"c{number}@example.com")
+    desk.through(provider)
+
+    @event.listens_for(desk.context.db.engine, "commit")
+    def leave(_: object) -> None:
+        if has_answered.is_set() and not is_back.is_set():
+            raise OperationalError("COMMIT", {}, ConnectionResetError())
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            desk.send()
+    is_back.set()
+    for minutes in (20, 1):
+        desk.after(minutes=minutes).rescue()
+        desk.settle()
+        desk.send()
+
+    mailed = Counter(request.to for request in provider.handed)
+    assert mailed == {f"c{number}@example.com": 1 for number in range(6)}
+    assert {row.state for row in desk.attempts()} == {"accepted"}

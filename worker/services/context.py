@@ -1,10 +1,10 @@
 """What every use case works with: the store, the channels, and the configuration in force."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from worker.domain.calendar import WorkingCalendar
 from worker.domain.centres import Centre, Office
@@ -19,6 +19,9 @@ from worker.store.database import Database
 from worker.store.keys import KeyRing
 from worker.templating import Templates
 
+if TYPE_CHECKING:
+    from worker.services.recording import Said
+
 
 class Records(Protocol):
     """What looking things up needs: the database, whatever state the configuration is in."""
@@ -31,10 +34,12 @@ class Records(Protocol):
 @dataclass(slots=True)
 class Senders:
     """What is remembered of the senders while the worker runs, across reloads: the SMS sender's
-    pace, and until when a channel rests whose provider refuses our account."""
+    pace, until when a channel rests whose provider refuses our account, and answers of providers
+    that no database was there to take, each batch with the owner of its attempts."""
 
     parts_per_second: float = 0.0
     rests: dict[str, Rest] = field(default_factory=dict)
+    unwritten: "list[tuple[str, Sequence[Said]]]" = field(default_factory=list)
     is_stopping: bool = False
 
     def resting(self, kind: str, now: datetime) -> Rest | None:

@@ -23,6 +23,7 @@ from threading import Event
 from worker.clock import monotonic, pause
 from worker.crashpoints import crash_point
 from worker.domain.delivery import NotSent, Outcome, Uncertain
+from worker.domain.errors import Unavailable
 from worker.domain.reminders import Hours, hours_at
 from worker.services.claiming import Claimed, claim_due
 from worker.services.context import Context
@@ -44,6 +45,7 @@ def send_due(
     Raises what kept an outcome from being written, once all others are.
     """
     counts: Counter[str] = Counter()
+    _write_what_is_left(context, now, counts)
     with ThreadPoolExecutor(context.send_threads, "send") as pool:
         line = Line(context, pool, now, monotonic(), keep_going, counts)
         try:
@@ -55,6 +57,16 @@ def send_due(
     if line.unwritten is not None:
         raise line.unwritten
     return counts
+
+
+def _write_what_is_left(context: Context, now: datetime, counts: Counter[str]) -> None:
+    """Answers that an earlier pass could not write: before they are, nothing more is begun. Raises
+    Unavailable."""
+    left = context.senders.unwritten
+    while left:
+        owner, batch = left[0]
+        counts.update(record(context, owner, batch, now))
+        del left[0]
 
 
 def _claim_and_record(line: "Line", context: Context) -> None:
@@ -115,8 +127,9 @@ class Line:
 
     def _keep(self, batch: list[Said]) -> None:
         """Record a batch, again where the database was busy: an answer thrown away must be looked
-        up, and where no look-up exists it is sent twice. Meanwhile nothing more is begun."""
-        for seconds in (*_RECORD_AGAIN, 0.0):
+        up, and where no look-up exists it is sent twice. Meanwhile nothing more is begun; what no
+        database would take is left for the next pass."""
+        for seconds in (*_RECORD_AGAIN, None):
             try:
                 crash_point("before_record")
                 self.counts.update(record(self.context, self._owner, batch, self.now))
@@ -124,8 +137,12 @@ class Line:
             except Exception as error:
                 self._held.set()
                 log.exception("outcomes.not_recorded", extra={"count": len(batch)})
-                self.unwritten = self.unwritten if seconds else self.unwritten or error
-                pause(seconds)
+                if seconds is not None:
+                    pause(seconds)
+                    continue
+                self.unwritten = self.unwritten or error
+                if isinstance(error, Unavailable):  # another error might come again for ever
+                    self.context.senders.unwritten.append((self._owner, batch))
             else:
                 return
 

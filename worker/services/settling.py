@@ -49,8 +49,8 @@ def settle_uncertain(context: Context, *, now: datetime) -> Counter[str]:
     """
     counts: Counter[str] = Counter()
     for attempt in _due(context, (AttemptState.UNCERTAIN,), now):
-        if context.senders.is_stopping:
-            break
+        if context.senders.is_stopping or context.senders.unwritten:
+            break  # the answer may be among those that are still to be written
         found = _found(context, attempt, now)
         crash_point("after_find")
         try:
@@ -67,8 +67,13 @@ def settle_uncertain(context: Context, *, now: datetime) -> Counter[str]:
 
 
 def rescue(context: Context, *, now: datetime) -> Counter[str]:
-    """Turn claims past their lease into `uncertain`: whether they were sent must be looked up."""
+    """Turn claims past their lease into `uncertain`: whether they were sent must be looked up.
+
+    Not while answers wait to be written: they say it better.
+    """
     counts: Counter[str] = Counter()
+    if context.senders.unwritten:
+        return counts
     with context.db.transaction() as session:
         for attempt in stale_claims(session, now, _BATCH):
             find_at = _first_find_at(session, context, attempt)
