@@ -5,12 +5,14 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlmodel import select
 
 from worker.domain.delivery import OPEN_ATTEMPTS, AttemptState, DeadlineState, ReminderState
+from worker.store.cases import Reach, lapses_at_risk
 from worker.store.database import Database
+from worker.store.job_runs import JobRunRow
 from worker.store.tables import (
     ApiKeyRow,
     AttemptRow,
@@ -19,7 +21,6 @@ from worker.store.tables import (
     CaseRow,
     DeadlineRow,
     InstallationRow,
-    JobRunRow,
     OptOutRow,
     ReminderRow,
     Row,
@@ -333,3 +334,22 @@ def test_what_is_due_is_found_by_the_index_of_planned_reminders(sqlite_database:
 
     assert "ix_reminder_planned" in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_whether_an_open_lapse_has_a_reminder_to_come_is_answered_by_an_index_alone(
+    sqlite_database: Database,
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(sqlite_database.engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
+        asked.append((statement, values))
+
+    with sqlite_database.reading() as session:
+        lapses_at_risk(session, NOW, Reach("demo", NOW, NOW, NOW))
+        statement, values = asked[-1]
+        steps = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        plan = [step[-1] for step in steps]
+
+    [first] = [step for step in plan if "ix_reminder_to_come" in step]
+    assert "(deadline_id=? AND plan_version=?)" in first

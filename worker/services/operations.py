@@ -25,9 +25,9 @@ from worker.store.cases import (
     voided_events,
 )
 from worker.store.database import Session, new_id
-from worker.store.job_runs import fold_idle_run, last_work, list_runs
+from worker.store.job_runs import JobRunRow, fold_idle_run, last_work, list_runs
 from worker.store.reminders import count_planned, list_reminders
-from worker.store.tables import AttemptEventRow, AttemptRow, JobRunRow, ReminderRow
+from worker.store.tables import AttemptEventRow, AttemptRow, ReminderRow
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.elements import ColumnElement
-from sqlmodel import col, or_, select
+from sqlmodel import col, literal_column, or_, select
 
 from worker.domain.delivery import DeadlineState
 from worker.store.database import Session
@@ -38,6 +38,14 @@ class CaseFile:
 
 _CALLED = (col(CallTaskRow.state) == "open") | (col(CallTaskRow.done_by) != "qida")
 """A task that stands, or that a person finished; one we took back when an event came does not."""
+
+_FIRST_HOPE = (
+    col(ReminderRow.state) == literal_column("'planned'"),
+    col(ReminderRow.step) != literal_column("'lapsed'"),
+    ReminderRow.attempts == literal_column("0"),
+)
+"""Nearly every open lapse has a reminder still to come: a partial index answers for those alone,
+spelt alike here and there, and only the others' reminders are read."""
 
 _SEALED = {
     ("citizen", "name"): "name_sealed",
@@ -230,14 +238,13 @@ def lapses_at_risk(session: Session, now: datetime, reach: Reach) -> Sequence[De
     act_by, attempts = col(DeadlineRow.act_by_at), col(ReminderRow.attempts)
     untried = (attempts == 0) | act_by.is_(None) | (act_by > reach.call_before)
     to_come = (state == "planned") & (col(ReminderRow.step) != "lapsed") & untried
+    plan_in_force = (col(ReminderRow.deadline_id) == col(DeadlineRow.id)) & (
+        col(ReminderRow.plan_version) == col(DeadlineRow.plan_version)
+    )
     reached = (state == "delivered") | quiet_mail
     if reach.accepted_is_enough:
         reached = reached | (~is_mail & state.in_(good))
-    hope = select(ReminderRow.id).where(
-        col(ReminderRow.deadline_id) == col(DeadlineRow.id),
-        col(ReminderRow.plan_version) == col(DeadlineRow.plan_version),
-        reached | on_its_way | to_come,
-    )
+    hope = select(ReminderRow.id).where(plan_in_force, reached | on_its_way | to_come)
     called = select(CallTaskRow.id).where(
         col(CallTaskRow.deadline_id) == col(DeadlineRow.id), _CALLED
     )
@@ -248,6 +255,7 @@ def lapses_at_risk(session: Session, now: datetime, reach: Reach) -> Sequence[De
             DeadlineRow.state == DeadlineState.OPEN,
             DeadlineRow.kind == "lapse",
             col(DeadlineRow.latest_at) > now,
+            ~select(ReminderRow.id).where(plan_in_force, *_FIRST_HOPE).exists(),
             ~hope.exists(),
             ~called.exists(),
         )

@@ -3,12 +3,29 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlmodel import col, select, update
+from sqlalchemy import Index
+from sqlmodel import Field, col, select, update
 
 from worker.store.database import Session
-from worker.store.tables import JobRunRow
+from worker.store.tables import Row, one_of
 
 _FOLDED = timedelta(hours=1)
+
+
+class JobRunRow(Row, table=True):
+    """Runs of a duty, as operators see them; `runs` idle ones are folded into one row."""
+
+    __tablename__ = "job_run"
+    __table_args__ = (one_of("state", ("ok", "failed")), Index(None, "duty", "started_at"))
+
+    id: str = Field(primary_key=True)
+    duty: str
+    state: str
+    started_at: datetime
+    finished_at: datetime
+    runs: int = 1
+    counts: str = "{}"
+    error: str = ""
 
 
 def fold_idle_run(session: Session, duty: str, at: datetime) -> bool:

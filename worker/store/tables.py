@@ -45,7 +45,8 @@ def _refers_to(table: str, *, required: bool = True) -> Any:  # noqa: ANN401  # 
     return Field(default=None, sa_column_args=[reference])
 
 
-def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    """A column holds one of these words."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
@@ -62,7 +63,7 @@ class InstallationRow(Row, table=True):
     __tablename__ = "installation"
     __table_args__ = (
         CheckConstraint("id = 1", name="one_row"),
-        _one_of("stamp", ("test", "live")),
+        one_of("stamp", ("test", "live")),
     )
 
     id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
@@ -86,7 +87,7 @@ class ApiKeyRow(Row, table=True):
     """A bearer key: found by `prefix`, proved by its hash. Without a centre it is an operator's."""
 
     __tablename__ = "api_key"
-    __table_args__ = (_one_of("kind", ("test", "team", "live")),)
+    __table_args__ = (one_of("kind", ("test", "team", "live")),)
 
     id: str = Field(primary_key=True)
     centre_id: str | None = _refers_to("centre", required=False)
@@ -107,7 +108,7 @@ class CaseRow(Row, table=True):
     __tablename__ = "case"
     __table_args__ = (
         UniqueConstraint("centre_id", "reference"),
-        _one_of("state", ("open", "closed")),
+        one_of("state", ("open", "closed")),
         Index(None, "phone_index"),
         Index(None, "email_index"),
         Index(None, "second_phone_index"),
@@ -169,7 +170,7 @@ class DeadlineRow(Row, table=True):
     __tablename__ = "deadline"
     __table_args__ = (
         UniqueConstraint("case_id", "rule_id", "started_at", "occurrence"),
-        _one_of("state", DeadlineState),
+        one_of("state", DeadlineState),
         _where("state = 'open'", "ix_deadline_open", "centre_id", "kind"),
         Index(None, "state", "latest_at"),
     )
@@ -201,6 +202,9 @@ class DeadlineRow(Row, table=True):
     updated_at: datetime
 
 
+_TO_COME = "state = 'planned' AND step <> 'lapsed' AND attempts = 0"
+
+
 class ReminderRow(Row, table=True):
     """One planned message; the planned ones are the schedule. `priority`: 0 lapse, 1 dated, 2 step.
 
@@ -210,10 +214,11 @@ class ReminderRow(Row, table=True):
     __tablename__ = "reminder"
     __table_args__ = (
         UniqueConstraint("deadline_id", "step", "recipient", "channel", "plan_version"),
-        _one_of("recipient", ("citizen", "second_contact")),
-        _one_of("channel", ("sms", "email")),
-        _one_of("state", ReminderState),
+        one_of("recipient", ("citizen", "second_contact")),
+        one_of("channel", ("sms", "email")),
+        one_of("state", ReminderState),
         _where("state = 'planned'", "ix_reminder_planned", "useless_after_at", "due_at"),
+        _where(_TO_COME, "ix_reminder_to_come", "deadline_id", "plan_version"),
         Index(None, "case_id"),
         Index(None, "carried_by"),
     )
@@ -252,8 +257,8 @@ class AttemptRow(Row, table=True):
 
     __tablename__ = "attempt"
     __table_args__ = (
-        _one_of("kind", ("sms", "email")),
-        _one_of("state", AttemptState),
+        one_of("kind", ("sms", "email")),
+        one_of("state", AttemptState),
         _where(
             "provider_id IS NOT NULL",
             "uq_attempt_provider",
@@ -306,7 +311,7 @@ class AttemptEventRow(Row, table=True):
 
     __tablename__ = "attempt_event"
     __table_args__ = (
-        _one_of("source", ("submit", "callback", "poll", "find", "rescue", "bounce", "sweep")),
+        one_of("source", ("submit", "callback", "poll", "find", "rescue", "bounce", "sweep")),
         Index(None, "attempt_id"),
         _where("attempt_id IS NULL", "ix_attempt_event_orphan", "provider_id"),
     )
@@ -327,7 +332,7 @@ class CallTaskRow(Row, table=True):
 
     __tablename__ = "call_task"
     __table_args__ = (
-        _one_of("state", ("open", "done")),
+        one_of("state", ("open", "done")),
         _where("state = 'open'", "uq_call_task_open", "deadline_id", unique=True),
         _where("mailed_at IS NULL", "ix_call_task_unmailed", "opened_at"),
         Index(None, "case_id"),
@@ -363,22 +368,6 @@ class OptOutRow(Row, table=True):
     address_index: str
     source: str
     created_at: datetime
-
-
-class JobRunRow(Row, table=True):
-    """Runs of a duty, as operators see them; `runs` idle ones are folded into one row."""
-
-    __tablename__ = "job_run"
-    __table_args__ = (_one_of("state", ("ok", "failed")), Index(None, "duty", "started_at"))
-
-    id: str = Field(primary_key=True)
-    duty: str
-    state: str
-    started_at: datetime
-    finished_at: datetime
-    runs: int = 1
-    counts: str = "{}"
-    error: str = ""
 
 
 class AuditEntryRow(Row, table=True):

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, inspect, text
 
 from worker.store import answers as answers  # their tables stand beside their functions
 from worker.store import imports as imports
+from worker.store import job_runs as job_runs
 from worker.store import senders as senders
 from worker.store.database import Database
 

@@ -217,6 +217,10 @@ def _reminder() -> None:
     index(
         "ix_reminder_planned", "reminder", "useless_after_at", "due_at", where="state = 'planned'"
     )
+    index(
+        "ix_reminder_to_come", "reminder", "deadline_id", "plan_version",
+        where="state = 'planned' AND step <> 'lapsed' AND attempts = 0",
+    )  # fmt: skip
     index("ix_reminder_case_id", "reminder", "case_id")
     index("ix_reminder_carried_by", "reminder", "carried_by")
 
