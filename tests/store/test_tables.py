@@ -42,6 +42,7 @@ def api_key(**changes: object) -> ApiKeyRow:
         "kind": "test",
         "prefix": "p1",
         "secret_sha256": "00",
+        "scopes": "cases",
         "created_at": NOW,
     }
     return ApiKeyRow(**(values | changes))
