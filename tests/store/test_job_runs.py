@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from worker.store.database import Database
-from worker.store.job_runs import fold_idle_run, list_runs
-from worker.store.tables import JobRunRow
+from worker.store.job_runs import JobRunRow, fold_idle_run, list_runs
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
