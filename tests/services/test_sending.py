@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import select
 
 from tests.services.desk import (
@@ -55,6 +56,22 @@ def test_no_transaction_is_open_while_the_provider_is_called(desk: Desk, other_d
 
     assert settled == [1]
     assert desk.reminder().state == "accepted"
+
+
+def test_a_pass_that_finds_nothing_due_looks_no_further(desk: Desk) -> None:
+    asked: list[str] = []
+    desk.enrol()
+    desk.send()
+    event.listen(
+        desk.context.db.engine,
+        "before_cursor_execute",
+        lambda *given: asked.append(given[2]),  # the statement
+    )
+
+    desk.send()
+
+    assert "FROM reminder" in "".join(asked)
+    assert not [one for one in asked if "opt_out" in one or one.startswith("UPDATE")]
 
 
 def test_no_connection_is_held_while_the_provider_is_called(desk: Desk) -> None:

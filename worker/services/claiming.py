@@ -72,6 +72,8 @@ def claim_due(
         kinds = ("email",) if pace.bucket.is_empty else ("sms", "email")
         picked = pick_due(session, now, context.send_batch, hours, kinds)
         crash_point("in_claim")
+        if not picked:
+            return [], 0
         desk = Desk(session, context, owner, now, counts, pace)
         return desk.claim(picked), len(picked)
 

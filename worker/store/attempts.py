@@ -188,6 +188,8 @@ def bound_elsewhere(
 
     A receipt may have bound a message to its own attempt before the answer was recorded.
     """
+    if not attempts_by_provider_id:
+        return set()
     found = session.exec(
         select(AttemptRow.provider_id, AttemptRow.id).where(
             AttemptRow.channel_name == channel_name,
