@@ -5,17 +5,20 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from proofs.loops import Loop, Size, run_all
 from proofs.plants import PLANTS
 from proofs.simulation.planted import PLANTED as SIMULATED_PLANTS
-from proofs.simulation.running import Order, caught, replay, simulate
+from proofs.simulation.running import PROCESSES, Order, caught, replay, simulate
 from proofs.stopping import QUICK, REAL, prove_stopping
 from worker.crashpoints import CRASH_POINTS
 
 CI_PLANTS = ("send_before_record", "resend_if_unsure")
-ALL_SEEDS, ALL_STOPS = 10_000, 200
+CI_SIMULATED_PLANTS = ("resend_if_unsure", "lost_at_once", "silence_is_not_sent")
+ALL_SEEDS, CI_SEEDS = Order(10_000), Order(150, most_seconds=75)
+ALL_STOPS = 200
 
 
 SHORT, LONG = Size(150, 5, 20), Size(10_000, 200, 100)
@@ -69,9 +72,10 @@ def main() -> None:
     elif given.long:
         held = prove(_sized(LONG, kills), PLANTS, seed, on_postgresql(ON_POSTGRESQL, seed))
         held = prove_stopping(ALL_STOPS, REAL, seed) and held
-        held = prove_by_seeds(Order(ALL_SEEDS), SIMULATED_PLANTS) and held
+        held = prove_by_seeds(ALL_SEEDS, SIMULATED_PLANTS) and held
     elif given.short:
         held = prove(_sized(SHORT, kills), CI_PLANTS, seed)
+        held = prove_by_seeds(CI_SEEDS, CI_SIMULATED_PLANTS) and held
     elif given.postgresql:
         held = _is_clean(on_postgresql(_sized(ON_POSTGRESQL, kills), seed))
     else:
@@ -84,9 +88,11 @@ def _simulated(given: argparse.Namespace) -> bool:
     plant = given.planted
     if given.replay is not None:
         return replayed(given.replay, plant)
+    order = Order(given.seeds, given.first, most_seconds=given.minutes * 60,
+                  processes=given.processes)  # fmt: skip
     if plant == "all":
-        return prove_by_seeds(Order(given.seeds, given.first), SIMULATED_PLANTS)
-    return simulate(Order(given.seeds, given.first, plant, until_caught=bool(plant))).is_clean
+        return prove_by_seeds(order, SIMULATED_PLANTS)
+    return simulate(replace(order, plant=plant, until_caught=bool(plant))).is_clean
 
 
 def _is_clean(loop: Loop) -> bool:
@@ -111,6 +117,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="stop with times cut to a tenth")
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first one")
+    parser.add_argument("--minutes", type=float, default=inf, help="no longer than so long")
+    parser.add_argument("--processes", type=int, default=PROCESSES, help="for the seeds")
     parser.add_argument("--planted", choices=("", *SIMULATED_PLANTS, "all"), default="",
                         help="simulate with a planted bug, until a seed shows it")  # fmt: skip
     parser.add_argument("--at", choices=CRASH_POINTS, default="", help="kill at this point only")

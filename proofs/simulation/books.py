@@ -134,8 +134,19 @@ def read(home: Path, ended_at: datetime) -> Books:
 
 
 def _sms(line: Row) -> Taken:
-    ref = str(line["status_callback"]).partition("#")[0].rpartition("/")[2]
-    return Taken(line["sid"], ref, "sms", line["to"], line["body"], instant(line["at"]))
+    return Taken(
+        line["sid"],
+        ref_in(line["status_callback"]),
+        "sms",
+        line["to"],
+        line["body"],
+        instant(line["at"]),
+    )
+
+
+def ref_in(callback: object) -> str:
+    """The ref that a status-callback URL carries."""
+    return str(callback).partition("#")[0].rpartition("/")[2]
 
 
 def _mail(line: Row) -> Taken:

@@ -6,9 +6,8 @@ It imports nothing of `worker`.
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import pairwise
 
-from proofs.simulation.books import CHINA, Books, Row, Taken, Violation, instant
+from proofs.simulation.books import CHINA, Books, Row, Taken, Violation, instant, ref_in
 
 IN_FLIGHT = timedelta(seconds=160)
 """How long after its claim a message may still be taken: the lease, and what a provider may take
@@ -102,9 +101,38 @@ def _after_a_refusal(books: Books, by_number: dict[str, list[Taken]]) -> Iterato
         for one in by_number.get(row["to"], ()):
             if one.at > instant(row["at"]) + IN_FLIGHT:
                 yield Violation("S12", "wrong", f"{row['to']} refused messages and got {one.id}")
-    asked = defaultdict(list)
-    for line in books.said_of("refused"):
-        asked[line["to"]].append(instant(line["at"]))
-    for to, times in asked.items():
-        if any(again - first > timedelta(hours=1) for first, again in pairwise(sorted(times))):
-            yield Violation("S12", "wrong", f"{to} has stopped us, and was tried again")
+    yield from _after_an_opt_out(books, by_number)
+
+
+def _after_an_opt_out(books: Books, by_number: dict[str, list[Taken]]) -> Iterator[Violation]:
+    """Who is known to refuse, from whomever, is neither written to nor tried again."""
+    stops = [line for line in books.said_of("refused") if line["code"] == _STOPPED]
+    tried = defaultdict(list, {to: [one.at for one in got] for to, got in by_number.items()})
+    for line in stops:
+        tried[line["to"]].append(instant(line["at"]))
+    numbers = _numbers(books, stops)
+    known = [(numbers.get(row["address_index"], ""), instant(row["created_at"]))
+             for row in books.tables["opt_out"]]  # fmt: skip
+    known += [(line["to"], instant(line["at"])) for line in stops if _was_heard(books, line)]
+    again = {
+        to for to, known_at in known if max(tried[to], default=known_at) > known_at + IN_FLIGHT
+    }
+    for to in sorted(again):
+        yield Violation("S12", "wrong", f"{to} is known to refuse, and was tried again")
+
+
+def _numbers(books: Books, stops: list[Row]) -> dict[str, str]:
+    """The number behind each address that was written to, or tried."""
+    seen = [(one.ref, one.to) for one in books.taken]
+    seen += [(ref_in(line["callback"]), line["to"]) for line in stops]
+    return {books.by_ref[ref]["address_index"]: to for ref, to in seen if ref in books.by_ref}
+
+
+def _was_heard(books: Books, stop: Row) -> bool:
+    """Whether the worker outlived the refusal: else it looked the attempt up, in vain."""
+    attempt = books.by_ref.get(ref_in(stop["callback"]), {})
+    return attempt.get("state") not in ("lost", "unconfirmed")
+
+
+_STOPPED = 21610
+"""Twilio's code for a number that has stopped the sender."""

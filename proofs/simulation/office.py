@@ -25,6 +25,13 @@ _OUTSIDE_TRANSACTIONS = ("after_claim", "before_record", "after_record", "after_
 """Where a worker may be paused: no lock is held. Not between the look at the lease and the wire:
 a pause there is the residue that decision 0003 states."""
 
+_AUDITS_APART = timedelta(hours=3)
+"""Seldom, beside the three minutes of a real worker; when a call must be asked for is an alarm of
+its own (`audit_call`)."""
+
+_OF_MESSAGES = ("send", "settle", "rescue", "poll", "recalculate")
+"""The duties after which someone may be at risk that was not before."""
+
 _IDLE_AGAIN = (60.0, 180.0)
 _IDLE_AT_NIGHT = 3000.0
 """A duty that found nothing to do though something seemed due is tried again after these."""
@@ -93,7 +100,8 @@ class Office:
         self._books.close()
 
     def _each_day(self) -> None:
-        """At 03:00 yesterday is compared with the provider's list, at 09:00 staff get a digest."""
+        """At 03:00 yesterday is compared with the provider's list, at 09:00 staff get a digest:
+        on days on which there is something to compare, or to tell."""
         midnight = in_china(self.world.now).replace(hour=0, minute=0, second=0, microsecond=0)
         for hour, duty in ((3, "sweep"), (9, "staff")):
             self.world.at(midnight + timedelta(days=1, hours=hour, minutes=1), self._doing(duty))
@@ -101,7 +109,9 @@ class Office:
 
     def _doing(self, duty: str) -> Callable[[], None]:
         def run() -> None:
-            worker = self._free(duty)
+            since = _text(self.world.now - timedelta(days=2))
+            (is_wanted,) = self._books.execute(_WANTED[duty], {"since": since}).fetchone()
+            worker = self._free(duty) if is_wanted else None
             if worker is not None:
                 self._run(worker, duty)
 
@@ -176,6 +186,8 @@ class Office:
         if at != self._wake_at:
             return
         self._wake_at = None
+        if not self.workers:
+            return  # who starts looks by itself
         due = self._due()
         now = self.world.now
         ready = [name for name, when in due.items() if when <= now]
@@ -213,7 +225,8 @@ class Office:
         if did:
             self._idle.pop(name, None)
             self._not_before.pop(name, None)
-            self._audit_after(now)
+            if name in _OF_MESSAGES:
+                self._audit_after(now)
             return
         idle = self._idle[name] = self._idle.get(name, -1) + 1
         pause = _IDLE_AGAIN[min(idle, len(_IDLE_AGAIN) - 1)]
@@ -222,9 +235,10 @@ class Office:
         self._not_before[name] = now + timedelta(seconds=pause)
 
     def _audit_after(self, now: datetime) -> None:
-        """An audit finds what was silent for half an hour; one serves all of some minutes."""
-        if not any(at > now + timedelta(minutes=20) for at in self._audits):
-            self._audits.append(now + timedelta(minutes=31))
+        """An audit finds what was silent for half an hour; one serves all of some hours."""
+        if not self._audits:
+            last = self._audited_at or now
+            self._audits.append(max(now + timedelta(minutes=31), last + _AUDITS_APART))
 
     def _due(self) -> dict[str, datetime]:
         """When each duty has something to do next, from the tables themselves."""
@@ -290,6 +304,11 @@ SELECT
    AND datetime(act_by_at, '-148 minutes') > datetime(:before)) AS audit_call
 """
 
+_WANTED = {
+    "sweep": "SELECT EXISTS (SELECT 1 FROM attempt WHERE started_at > :since)",
+    "staff": "SELECT EXISTS (SELECT 1 FROM call_task WHERE state = 'open')",
+}
+
 
 def _as_it_is(at: datetime, now: datetime) -> datetime:
     del now
@@ -311,7 +330,7 @@ _REFINED: Mapping[str, Callable[[datetime, datetime], datetime]] = {
     "urgent": _awake,
     "lease": lambda at, _: at + timedelta(seconds=1),
     "bundle": lambda at, _: at + timedelta(minutes=10, seconds=1),
-    "batch": lambda at, _: at + timedelta(minutes=40),  # several at once: it is never urgent
+    "batch": lambda at, _: at + timedelta(hours=20),  # several at once: it is never urgent
     "call": lambda at, _: at - timedelta(minutes=148),  # when `CALL_HELPS` has begun
 }
 

@@ -2,13 +2,13 @@
 
 import multiprocessing
 import shutil
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +20,8 @@ PROCESSES = 2
 MOST_SEEDS_OF_A_PLANT = 200
 """Within so many seeds every planted bug must show."""
 
-_SHOWN = 10
+_SHOWN, _SHOWN_OF_A_PLANT = 10, 2
+_SAID_EVERY = 500
 _stage: Stage | None = None
 
 
@@ -34,6 +35,7 @@ class Order:
     plant: str = ""
     until_caught: bool = False
     most_seconds: float = float("inf")
+    processes: int = PROCESSES
 
 
 @dataclass(slots=True)
@@ -45,6 +47,16 @@ class Tally:
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
     bad: list[Outcome] = field(default_factory=list)
+    history: str = ""
+
+    def take(self, outcome: Outcome) -> None:
+        """Add a seed."""
+        self.seeds += 1
+        self.counts += outcome.report.counts + Counter(outcome.counts)
+        self.counts["exceptions"] += len(outcome.report.exceptions)
+        self.history = sha256(f"{self.history}{outcome.history}".encode()).hexdigest()[:16]
+        if outcome.report.violations:
+            self.bad.append(outcome)
 
     @property
     def is_clean(self) -> bool:
@@ -58,31 +70,34 @@ class Tally:
         rate = self.seeds / self.seconds if self.seconds else 0.0
         return (
             f"{name}: {self.seeds} seeds, {self.counts['messages']} messages, "
-            f"{kinds['lost']} lost, {kinds['twice']} twice, {kinds['wrong']} wrong; "
+            f"{kinds['lost']} lost, {kinds['twice']} twice, {kinds['wrong']} wrong, "
+            f"{self.counts['exceptions']} exceptions; history {self.history}; "
             f"{self.seconds:.0f} s, {rate:.1f} seeds/s"
         )
 
 
 def simulate(order: Order) -> Tally:
-    """Play the seeds and print what became of them."""
+    """Play the seeds; print each violation and each exception at once, and what it all came to."""
     tally = Tally(order)
     begun = time.monotonic()
     for outcome in _outcomes(order):
-        tally.seeds += 1
-        tally.counts += outcome.report.counts + Counter(outcome.counts)
-        if outcome.report.violations:
-            tally.bad.append(outcome)
+        tally.take(outcome)
         tally.seconds = time.monotonic() - begun
+        _print(outcome, order)
+        if tally.seeds % _SAID_EVERY == 0:
+            print(tally.summary(), flush=True)
         if (tally.bad and order.until_caught) or tally.seconds > order.most_seconds:
             break
-    _print(tally)
+    print(tally.summary())
+    counts = sorted(tally.counts.items())
+    print("  " + ", ".join(f"{count} {name}" for name, count in counts), flush=True)
     return tally
 
 
 def _outcomes(order: Order) -> Iterator[Outcome]:
     """The seeds' outcomes in order; no more than a few are played ahead."""
     seeds = iter(range(order.first, order.first + order.count))
-    processes = min(PROCESSES, order.count)
+    processes = min(order.processes, order.count)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, _set_up, (order.plant,)) as pool:
         waiting = [pool.submit(_play, seed) for seed in islice(seeds, 4 * processes)]
@@ -117,16 +132,13 @@ def replay(seed: int, plant: str, keep: Path) -> Outcome:
     return play(_stage, seed, keep)
 
 
-def _print(tally: Tally) -> None:
-    print(tally.summary())
-    counts = sorted(tally.counts.items())
-    print("  " + ", ".join(f"{count} {name}" for name, count in counts))
-    for bad in tally.bad[: 1 if tally.order.plant else _SHOWN]:
-        for one in bad.report.violations[: 2 if tally.order.plant else _SHOWN]:
-            print(f"  seed {bad.seed}: {one.invariant} {one.kind}: {one.what}")
-    if len(tally.bad) > _SHOWN and not tally.order.plant:
-        print(f"  ... and {len(tally.bad) - _SHOWN} more seeds")
-    sys.stdout.flush()
+def _print(outcome: Outcome, order: Order) -> None:
+    """What a seed broke, and in a sound product whom it let be told twice."""
+    report = outcome.report
+    for one in report.violations[: _SHOWN_OF_A_PLANT if order.plant else _SHOWN]:
+        print(f"  seed {outcome.seed}: {one.invariant} {one.kind}: {one.what}", flush=True)
+    for said in report.exceptions if not order.plant else ():
+        print(f"  seed {outcome.seed}: exception: {said}", flush=True)
 
 
 def caught(plant: str, first: int = 0) -> Tally:

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Self, TypeVar
 
-from sqlalchemy import create_engine
+from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy.engine.interfaces import Dialect
 
 import worker.providers
 import worker.runtime
@@ -71,9 +71,7 @@ class Stage:
         logging.getLogger("worker").setLevel(logging.CRITICAL)  # the judge reads books, not logs
         settings = tuple(one.replace("FULL", "OFF") for one in database._SQLITE_SETTINGS)  # noqa: SLF001
         replace(database, "_SQLITE_SETTINGS", settings)
-        compiled: dict[object, object] = {}  # what one seed compiled serves the next
-        shared = {"compiled_cache": compiled}
-        put_instead(create_engine, partial(create_engine, execution_options=shared))
+        put_instead(create_engine, EngineOfOneDialect())
         knowledge = require_knowledge(self.template)
         replace(worker.runtime, "require_knowledge", lambda _home: knowledge)
         begin = FixedClock(_LONG_AGO)
@@ -107,6 +105,22 @@ def put_instead(original: object, other: object) -> None:
         if path.startswith("worker.") and not path.startswith(_OF_THE_OUTSIDE):
             for name in [name for name, value in vars(module).items() if value is original]:
                 replace(module, name, other)
+
+
+class EngineOfOneDialect:
+    """`create_engine`, whose engines share one dialect and what was compiled for it: what one life
+    of a worker compiled serves the next. (SQLAlchemy compiles anew for each dialect object.)"""
+
+    def __init__(self) -> None:
+        self._compiled: dict[object, object] = {}
+        self._dialect: Dialect | None = None
+
+    def __call__(self, url: URL, **named: object) -> Engine:
+        """An engine for one file."""
+        shared = {"compiled_cache": self._compiled}
+        engine = create_engine(url, execution_options=shared, **named)
+        engine.dialect = engine.pool._dialect = self._dialect = self._dialect or engine.dialect  # noqa: SLF001
+        return engine
 
 
 class OneAfterTheOther:

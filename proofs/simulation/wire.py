@@ -95,7 +95,8 @@ class Provider:
         """The answer as it was meant, noted where the client learns from it; or a broken 201."""
         answer = self._list(call) if call.kind == "list" else self._done(call)
         if call.kind == "create" and answer.status == 400:
-            self.journal.note("refused", to=call.given.get("To"))
+            code, callback = json.loads(answer.body)["code"], call.given.get("StatusCallback", "")
+            self.journal.note("refused", to=call.given.get("To"), code=code, callback=callback)
         if call.kind == "fetch" and answer.status == 200:
             said = json.loads(answer.body)
             self.journal.note("told", sid=said["sid"], status=said["status"])

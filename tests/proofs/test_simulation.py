@@ -201,6 +201,26 @@ def test_a_message_no_list_showed_may_be_sent_once_more() -> None:
     assert report.violations == []
 
 
+def stopped(when: datetime, ref: str) -> dict[str, Any]:
+    """The provider's word that this number has stopped the sender."""
+    url = f"http://127.0.0.1:8080/hooks/twilio/{ref}#rc=5"
+    return {"what": "refused", "to": NUMBER, "code": 21610, "callback": url, "at": str(when)}
+
+
+REFUSED = [attempt(id=f"a{n}", number=n, ref=f"ref-{n}", state="rejected", provider_id=None)
+           for n in (2, 3)]  # fmt: skip
+
+
+def test_a_number_whose_refusal_died_with_its_worker_may_be_tried_again() -> None:
+    lost = REFUSED[0] | {"state": "lost", "kind": "email"}
+    journal = [status("delivered"), stopped(NOON, "ref-2"),
+               stopped(NOON + timedelta(hours=2), "ref-3")]  # fmt: skip
+
+    report = judge.check(sound(attempt=[attempt(), lost, REFUSED[1]], journal=journal))
+
+    assert {one.invariant for one in report.violations} <= {"S4"}
+
+
 SPOILED: dict[str, tuple[str, str, Callable[[], dict[str, Any]]]] = {
     "an acknowledged event is gone": (
         "S1", "lost", lambda: {"acknowledged": [enrolled(event="found")]},
@@ -278,11 +298,16 @@ SPOILED: dict[str, tuple[str, str, Callable[[], dict[str, Any]]]] = {
         lambda: {"acknowledged": [{"what": "refused", "to": NUMBER,
                                    "at": (NOON - timedelta(hours=1)).isoformat()}]},
     ),
+    "a number that is known to refuse tried again": (
+        "S12", "wrong",
+        lambda: {"opt_out": [{"address_index": "t1", "created_at": at(NOON)}],
+                 "journal": [status("delivered"), stopped(NOON + timedelta(hours=2), "ref-9")]},
+    ),
     "a number that stopped us tried again": (
         "S12", "wrong",
-        lambda: {"journal": [{"what": "refused", "to": NUMBER,
-                              "at": (NOON + timedelta(hours=hours)).isoformat()}
-                             for hours in (0, 2)]},
+        lambda: {"attempt": [attempt(), *REFUSED],
+                 "journal": [status("delivered"), stopped(NOON, "ref-2"),
+                             stopped(NOON + timedelta(hours=2), "ref-3")]},
     ),
     "a duty failed": (
         "S13", "wrong",
