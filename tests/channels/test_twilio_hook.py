@@ -96,6 +96,8 @@ def test_a_signature_known_from_twilios_documents_is_ours_too() -> None:
         (changed(MessageStatus="delivered", ErrorCode="0"), "delivered", "delivered", ""),
         (changed(MessageStatus="pondering"), "pondering", None, "30003"),
         (changed(NewName="x", Another=""), "undelivered", "undelivered", "30003"),
+        (changed(newName="x", other=""), "undelivered", "undelivered", "30003"),
+        (changed(SmsMessageSid=SID), "undelivered", "undelivered", "30003"),
         (
             [*FIELDS, ("Tag", "b"), ("Tag", "a"), ("Tag", "a")],
             "undelivered",
@@ -271,7 +273,9 @@ def test_a_signed_body_that_is_too_large_is_refused_too() -> None:
         [*FIELDS, ("MessageSid", SID)],
         [*FIELDS, ("AccountSid", ACCOUNT_SID)],
         [*FIELDS, ("ErrorCode", "")],
-        changed(lowercase="x"),
+        changed(ApiVersion=None, From=None, SmsSid=None, SmsStatus=None, To=None, en="x"),
+        changed(SmsMessageSid="SM" + "2" * 32),
+        changed(OldMessageStatus="undelivered_then"),
         changed(Note="MessageStatus"),
         [("FromErrorCode", "30003"), *changed(ErrorCode=None)],
     ],
@@ -304,9 +308,11 @@ def cut_anew(seeded: random.Random, fields: Pairs) -> list[tuple[str, str]]:
     return [*row[:at], *zip(pieces[::2], pieces[1::2], strict=True), *row[at + 3 :]]
 
 
-def meddled(seeded: random.Random) -> tuple[str, bytes]:  # noqa: C901 - a table of nine ways
-    """A path and a body made from the good ones."""
-    fields, path = list(FIELDS), PATH
+def meddled(  # noqa: C901 - a table of nine ways
+    seeded: random.Random, fields: list[tuple[str, str]]
+) -> tuple[str, bytes]:
+    """A path and a body made from the good ones; `fields` are given to be changed."""
+    path, good = PATH, urlencode(fields).encode()
     at = seeded.randrange(len(fields))
     name, value = fields[at]
     match seeded.randrange(9):
@@ -329,7 +335,7 @@ def meddled(seeded: random.Random) -> tuple[str, bytes]:  # noqa: C901 - a table
             middle = seeded.randrange(len(path))
             path = path[:middle] + chr(seeded.randrange(33, 127)) + path[middle + 1 :]
         case _:
-            body = bytearray(GOOD)
+            body = bytearray(good)
             for _ in range(seeded.randint(1, 4)):
                 body[seeded.randrange(len(body))] = seeded.randrange(256)
             return path, bytes(body)
@@ -339,13 +345,18 @@ def meddled(seeded: random.Random) -> tuple[str, bytes]:  # noqa: C901 - a table
     ).encode()
 
 
-def test_ten_thousand_forgeries_are_refused_or_say_what_was_signed() -> None:
+NEW = [("SmsMessageSid", SID), ("OldMessageStatus", "undelivered"), ("zone", "x"), ("9", "")]
+
+
+@pytest.mark.parametrize("fields", [FIELDS, FIELDS + NEW])
+def test_ten_thousand_forgeries_are_refused_or_say_what_was_signed(fields: Pairs) -> None:
     seeded = random.Random(20261122)  # noqa: S311 - the same ten thousand every time
-    signature, genuine = signed(), read()
+    signature = signed(fields)
+    genuine = read(fields, signature=signature)
     read_differently, refused = [], 0
 
     for _ in range(10_000):
-        path, body = meddled(seeded)
+        path, body = meddled(seeded, list(fields))
         try:
             if read(body, path=path, signature=signature) != genuine:
                 read_differently.append((path, body))
@@ -361,7 +372,7 @@ def test_the_forgeries_would_fool_a_reader_that_checks_the_signature_alone() -> 
     signature, fooled = signed(), 0
 
     for _ in range(10_000):
-        path, body = meddled(seeded)
+        path, body = meddled(seeded, list(FIELDS))
         fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
         if signed(fields, PUBLIC + path) == signature and sorted(fields) != sorted(FIELDS):
             fooled += 1

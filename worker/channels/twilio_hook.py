@@ -1,9 +1,11 @@
 """A status callback of Twilio: who sent it, and what it says. It stores and answers nothing.
 
 The signature covers the address and all names and values in one row without separators, so that
-`a=bcd` and `ab=cd` sign alike. The rules below leave a signed row only one reading: each name we
-read stands in it once, names begin with a capital as all of Twilio's do, and our own values have
-forms that end where such a name begins. A repeated callback is valid for ever: it must be harmless.
+`a=bcd` and `ab=cd` sign alike. The rules below leave a signed row only one reading: wherever a name
+we read stands in it, the same value follows and ends, at a capital or with the row; a status or
+code holds no capital, and ids have one length. Other names are Twilio's to add
+(https://www.twilio.com/docs/usage/webhooks/webhooks-security), and may end in one of ours as
+`SmsMessageSid` does. A repeated callback is valid for ever: it must be harmless.
 """
 
 import hmac
@@ -22,7 +24,6 @@ MOST_BYTES = 16 * 1024
 _MOST_FIELDS = 100
 _PATH = re.compile(r".*/hooks/twilio/(?P<ref>[0-9a-z-]{1,64})")
 _PORT = re.compile(r":[0-9]*$")
-_CAPITAL = re.compile(r"[A-Z]")
 _FORMS = {
     "AccountSid": re.compile(r"AC[0-9a-fA-F]{32}"),
     "MessageSid": re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}"),
@@ -117,15 +118,14 @@ def _require_signed(urls: set[str], fields: _Fields, signature: str, tokens: Seq
 
 def _read(fields: _Fields) -> dict[str, str]:
     """The values we read, from a row that has no second reading."""
-    if not all(_CAPITAL.match(name) for name in fields):
-        raise Forged("names")
     row = "".join(name + value for name in sorted(fields) for value in sorted(set(fields[name])))
     found = {}
     for name, form in _FORMS.items():
         values = fields.get(name, [])
-        if row.count(name) != len(values) or len(values) > 1:
-            raise Forged("ambiguous")
         found[name] = values[0] if values else ""
+        read = re.findall(f"{name}{re.escape(found[name])}(?=[A-Z]|\\Z)", row) if values else []
+        if row.count(name) != len(read) or len(values) > 1:
+            raise Forged("ambiguous")
         if not form.fullmatch(found[name]) and (values or name != _OPTIONAL):
             raise Forged(name)
     return found
