@@ -79,6 +79,25 @@ def test_bytes_nobody_asked_for_end_a_connection(wire: Wire, twilio: Open) -> No
     assert outcome == Accepted("SM" + "2" * 32, "queued")
 
 
+def test_an_answer_after_an_interim_one_does_not_answer_the_next_message(
+    wire: Wire, twilio: Open
+) -> None:
+    def hinting(asked: Asked, line: Line) -> None:
+        line.say(b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n")
+        wire.is_done.wait(5)
+        created("SM" + "f" * 32)(asked, line)
+
+    wire.answers = [hinting, created("SM" + "2" * 32)]
+    channel = twilio()
+
+    first = submit(channel)
+    wire.is_done.set()
+    second = submit(channel)
+
+    assert first == Uncertain("no answer: HTTPException")
+    assert second == Accepted("SM" + "2" * 32, "queued")
+
+
 @pytest.mark.parametrize("word", ["close", "Close"])
 def test_a_connection_the_server_wants_closed_is_read_to_its_end(
     wire: Wire, twilio: Open, word: str

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, urlencode, urlsplit
@@ -207,6 +208,8 @@ def _open(connection: HTTPConnection, seconds: float) -> None:
 
 
 def _read(response: HTTPResponse, exchange: Exchange) -> Answer:
+    if response.status < HTTPStatus.OK:  # http.client passes over 100 alone (RFC 9110 §15.2): the
+        raise HTTPException("an interim answer")  # answer to come must not answer the next message
     exchange.status = response.status
     exchange.retry_after = response.headers.get("Retry-After", "")
     exchange.request_id = response.headers.get("Twilio-Request-Id", "")
