@@ -60,17 +60,22 @@ def forecast(
     now: Now = None,
     as_data: Json = False,
 ) -> None:
-    """List the planned SMS that cannot make it at the sender's pace, most urgent first."""
-    from worker.services.forecasting import reminder_forecast
+    """List the planned SMS that cannot make it at the sender's pace or within their centre's parts
+    a day, most urgent first."""
+    from worker.runtime import load_knowledge
+    from worker.services.forecasting import caps_of, reminder_forecast
 
     with opened_to_read() as reading:
         at_pace = reading.settings.sms_parts_per_second if rate is None else rate
-        rows = reminder_forecast(reading, rate=at_pace, centre_id=centre, now=clock_at(now).now())
+        known, _ = load_knowledge(reading.settings.home)
+        caps, at = caps_of(known.centres), clock_at(now).now()
+        rows = reminder_forecast(reading, rate=at_pace, caps=caps, centre_id=centre, now=at)
     if not at_pace:
         say(_NO_LIMIT)
     if as_data:
         print_json(rows)
         return
-    columns = ["centre", "reference", "rule", "step", "due_at", "its_turn_at", "useless_after"]
+    columns = ["centre", "reference", "rule", "step", "due_at", "its_turn_at", "useless_after",
+               "why"]  # fmt: skip
     print_table(rows, columns)
     say(Text(f"{len(rows)} 条来不及发送", f"cannot make it: {len(rows)}"))

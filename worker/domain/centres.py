@@ -76,6 +76,11 @@ class Retention:
     proof: timedelta = timedelta(days=730)
 
 
+USUAL_SMS_PARTS = 10_000
+"""A centre's SMS parts a day where its file sets none: far above a city's busiest day of card
+matters, far below what a year costs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Centre:
     """Owner of cases; the content of one `config/centres/*.yaml`.
@@ -98,6 +103,7 @@ class Centre:
     banks: Mapping[str, Bank] = field(default_factory=dict)
     sms_receipt_required: bool = True
     email_no_bounce_after: timedelta = timedelta(hours=4)
+    sms_parts_per_day: int = USUAL_SMS_PARTS
     abroad_numbers: bool = False
     team: tuple[str, ...] = field(default=(), repr=False)
     retention: Retention = Retention()

@@ -9,6 +9,7 @@ from pathlib import Path
 from worker.configfile import Item, read_folder
 from worker.domain.centres import (
     DEFAULT_SEASON,
+    USUAL_SMS_PARTS,
     Bank,
     Centre,
     Closure,
@@ -51,6 +52,7 @@ def _centre(name: str, item: Item, *, rulebook: Rulebook) -> Centre:
             "closures",
             "banks",
             "reached_when",
+            "sms_parts_per_day",
             "abroad_numbers",
             "team",
             "retention",
@@ -76,6 +78,7 @@ def _centre(name: str, item: Item, *, rulebook: Rulebook) -> Centre:
         banks=banks,
         sms_receipt_required=reached_when["sms"].one_of(("receipt", "accepted")) != "accepted",
         email_no_bounce_after=_no_bounce_after(reached_when["email"]),
+        sms_parts_per_day=_parts(given["sms_parts_per_day"]),
         abroad_numbers=given["abroad_numbers"].flag(),
         team=tuple(map(_address, given["team"].items())),
         retention=_retention(given["retention"]),
@@ -182,6 +185,10 @@ def _no_bounce_after(item: Item) -> timedelta:
         return timedelta(hours=4)
     unit = {"m": "minutes", "h": "hours", "d": "days"}[written[-1]]
     return timedelta(**{unit: int(written[:-1])})
+
+
+def _parts(item: Item) -> int:
+    return item.whole(1, 1_000_000) if item.given else USUAL_SMS_PARTS
 
 
 def _address(item: Item) -> str:

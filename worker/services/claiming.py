@@ -22,14 +22,14 @@ from worker.domain.delivery import (
     Unsendable,
 )
 from worker.domain.errors import QidaError
-from worker.domain.limits import WINDOW, Sent, wait_for_room
 from worker.domain.pace import Bucket, Rest
 from worker.domain.reminders import ENOUGH, Hours, hours_at, later
+from worker.services.capping import Caps
 from worker.services.context import Context
 from worker.services.ladder import CAPPED, OVERTAKEN, RESTING, WAITING, climb, open_call_task
 from worker.services.messages import compose, deadline_of
 from worker.services.team import NOT_LISTED, team_of
-from worker.store.attempts import NewAttempt, attempts_of, insert_attempts, opted_out, sent_since
+from worker.store.attempts import NewAttempt, attempts_of, insert_attempts, opted_out
 from worker.store.cases import reminders_of_deadline
 from worker.store.database import Session, new_id
 from worker.store.reminders import Due, claim, hold_the_claim, pick_due
@@ -74,7 +74,7 @@ def claim_due(
         crash_point("in_claim")
         if not picked:
             return [], 0
-        desk = Desk(session, context, owner, now, counts, pace)
+        desk = Desk(session, context, owner, now, counts, pace, Caps(context, session, now))
         return desk.claim(picked), len(picked)
 
 
@@ -103,15 +103,15 @@ class Desk:
     now: datetime
     counts: Counter[str]
     pace: Pace
+    caps: Caps
 
     def claim(self, picked: Sequence[Due]) -> list[Claimed]:
         wanted = [due for due in picked if self._is_wanted(due)]
         groups = [_led(group) for group in self._by_recipient(wanted)]
         ready = [message for group in groups for message in self._composed(group)]
-        allowed = self._within_limits(ready)
-        prepared = [(group, one) for group, request in allowed
+        prepared = [(group, one) for group, request in self._permitted(ready)
                     if (one := self._prepared(group, request)) is not None]  # fmt: skip
-        return self._taken(self._paced(prepared))
+        return self._taken(self._paced(self._within_caps(prepared)))
 
     def _by_recipient(self, picked: Iterable[Due]) -> list[list[Due]]:
         """One group for each case, recipient and channel; alone where the text is registered
@@ -217,34 +217,37 @@ class Desk:
             open_call_task(self.session, due.deadline, reason=reason, now=self.now,
                            reminder=due.reminder)  # fmt: skip
 
-    def _within_limits(
+    def _permitted(
         self, ready: Sequence[tuple[list[Due], SendRequest]]
     ) -> list[tuple[list[Due], SendRequest]]:
-        """Leave out who refused messages, and let wait what an address has had too many of."""
-        keys = self.context.keys  # address keys without a centre: caps and refusals hold for all
+        """Leave out who refused messages, and whom a trial may not be sent to."""
+        keys = self.context.keys  # address keys without a centre: a refusal may hold for all
         addresses = [keys.index(request.to, centre_id="") for _, request in ready]
         refused = opted_out(self.session, addresses)
-        history = sent_since(self.session, addresses, self.now - WINDOW)
-        allowed = []
+        permitted = []
         for address, (group, request) in zip(addresses, ready, strict=True):
             leader = group[0]
             if {(address, None), (address, leader.case.centre_id)} & refused:
                 self._climb(group, "opted_out")
-                continue
-            if leader.case.team_only and not self._is_of_the_team(leader, request):
+            elif leader.case.team_only and not self._is_of_the_team(leader, request):
                 self._climb(group, NOT_LISTED)
-                continue
-            sent = history.setdefault(address, [])
-            is_lapse = leader.deadline.kind == "lapse"
-            mine = Sent(keys.digest(request.text), self.now, is_lapse=is_lapse)
-            is_sms = leader.reminder.channel == "sms"
-            until = wait_for_room(sent, mine) if is_sms else None
-            if until is None:
-                sent.append(mine)
-                allowed.append((group, request))
-                self._let_go(group)
             else:
-                self._wait(group, later(until))
+                permitted.append((group, request))
+        return permitted
+
+    def _within_caps(
+        self, messages: Sequence[tuple[list[Due], Prepared]]
+    ) -> list[tuple[list[Due], Prepared]]:
+        """Let wait what a number or a centre has had too many of."""
+        self.caps.look_up((group[0], one) for group, one in messages if _is_sms(group))
+        allowed = []
+        for group, prepared in messages:
+            held = self.caps.draw(group[0], prepared) if _is_sms(group) else None
+            if held is not None:
+                self._wait(group, later(held.until), held.why)
+                continue
+            allowed.append((group, prepared))
+            self._let_go(group)
         return allowed
 
     def _is_of_the_team(self, leader: Due, request: SendRequest) -> bool:
@@ -261,12 +264,12 @@ class Desk:
             self._end(due, ReminderState.UNDELIVERED, why)
             climb(self.session, due.case, due.deadline, due.reminder, why=why, now=self.now)
 
-    def _wait(self, group: Sequence[Due], until: datetime) -> None:
+    def _wait(self, group: Sequence[Due], until: datetime, why: str) -> None:
         """A capped message waits; past its use it becomes a call (RULES.md, "When to remind")."""
         for due in group:
             if until < due.reminder.useless_after_at:
                 due.reminder.due_at = until
-                due.reminder.reason = f"{CAPPED}: too many messages to this address in 24 hours"
+                due.reminder.reason = f"{CAPPED}: {why}"
                 self.counts["capped"] += 1
             else:
                 self._end(due, ReminderState.NEEDS_PERSON, "capped past its use")
@@ -291,7 +294,7 @@ class Desk:
         pace, kept = self.pace, []
         full = pace.bucket
         for group, prepared in messages:
-            if group[0].reminder.channel == "sms":
+            if _is_sms(group):
                 if pace.bucket.is_empty:
                     continue
                 pace.bucket = pace.bucket.drawn(prepared.parts)
@@ -324,6 +327,7 @@ class Desk:
             if group[0].reminder.id in won:
                 _note_told(group)
         insert_attempts(self.session, [one.attempt.row() for one in claimed])
+        self.caps.keep(one.attempt for one in claimed)
         return claimed
 
     def _attempt(self, group: Sequence[Due], prepared: Prepared, lease: datetime) -> NewAttempt:
@@ -357,6 +361,10 @@ class Desk:
             started_at=self.now,
             simulated=self.context.simulated,
         )
+
+
+def _is_sms(group: Sequence[Due]) -> bool:
+    return group[0].reminder.channel == "sms"
 
 
 def _led(group: Sequence[Due]) -> list[Due]:

@@ -25,6 +25,7 @@ from worker.domain.delivery import (
 )
 from worker.domain.pace import RESTS, Rest
 from worker.domain.reminders import ENOUGH, Hours, hours_at, later
+from worker.services.capping import give_back
 from worker.services.claiming import Claimed
 from worker.services.context import Context
 from worker.services.ladder import climb_with_carried
@@ -141,6 +142,8 @@ def _write(session: Session, owner: str, batch: Sequence[Said], now: datetime) -
     if record_outcomes(session, owner, verdicts) < len(batch):
         raise NoLongerOurs
     _follow(session, batch, now)
+    never_left = [one.attempt for one, outcome in batch if isinstance(outcome, NotSent | Rejected)]
+    give_back(session, never_left, now=now)
     return Counter(str(verdict["state"]) for verdict in verdicts.values())
 
 

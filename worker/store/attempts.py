@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam
+from sqlalchemy import select as select_columns  # SQLModel's has types for four at most
 from sqlmodel import col, func, insert, select, update
 
 from worker.domain.delivery import AttemptState
@@ -253,12 +254,13 @@ def sent_since(
 ) -> dict[str, list[Sent]]:
     """What left for each address since an instant; uncertain messages count as sent."""
     found: dict[str, list[Sent]] = {}
-    rows = session.exec(
-        select(
-            AttemptRow.address_index,
-            AttemptRow.body_hash,
-            AttemptRow.started_at,
-            ReminderRow.priority,
+    rows = session.execute(
+        select_columns(
+            col(AttemptRow.address_index),
+            col(AttemptRow.body_hash),
+            col(AttemptRow.started_at),
+            col(ReminderRow.priority),
+            col(AttemptRow.parts),
         )
         .join(ReminderRow, col(ReminderRow.id) == col(AttemptRow.reminder_id))
         .where(
@@ -268,8 +270,8 @@ def sent_since(
         )
         .order_by(col(AttemptRow.started_at))
     )
-    for address, body_hash, started_at, priority in rows:
-        sent = Sent(body_hash, started_at, is_lapse=priority == 0)
+    for address, body_hash, started_at, priority, parts in rows:
+        sent = Sent(body_hash, started_at, is_lapse=priority == 0, parts=parts)
         found.setdefault(address, []).append(sent)
     return found
 

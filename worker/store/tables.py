@@ -95,7 +95,7 @@ class ApiKeyRow(Row, table=True):
     kind: str
     prefix: str = Field(unique=True)
     secret_sha256: str
-    scopes: str
+    scopes: str = ""
     created_at: datetime
     expires_at: datetime | None = None
     last_used_at: datetime | None = None

@@ -9,6 +9,7 @@ from worker.store import answers as answers  # their tables stand beside their f
 from worker.store import imports as imports
 from worker.store import job_runs as job_runs
 from worker.store import senders as senders
+from worker.store import sms_days as sms_days
 from worker.store.database import Database
 
 if TYPE_CHECKING:

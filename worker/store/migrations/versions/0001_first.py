@@ -36,6 +36,7 @@ TABLES = (
     "audit_entry",
     "answer",
     "sender",
+    "sms_day",
 )
 
 
@@ -56,6 +57,7 @@ def upgrade() -> None:
     _audit_entry()
     _answer()
     create_table("sender", real("level"), time("level_at"))
+    create_table("sms_day", number("parts"), time("updated_at"))
 
 
 def downgrade() -> None:
