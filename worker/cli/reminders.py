@@ -1,6 +1,7 @@
 """`qida reminders`: what is planned, what was sent, and what became of it."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -30,12 +31,20 @@ def list_reminders(
     centre: Centre = None,
     state: Annotated[ReminderState | None, typer.Option(help="In this state.")] = None,
     reference: Annotated[str | None, typer.Option("--case", help="Only this case.")] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Only those sent again after a lost attempt.")
+    ] = False,
     as_data: Json = False,
 ) -> None:
-    """List reminders by due instant."""
+    """List reminders by due instant; with `--again` each lost attempt and the one in its place."""
     from worker.services.operations import reminder_listing
+    from worker.services.second_messages import second_messages
 
     with opened_to_read() as reading:
+        if again:
+            pairs = second_messages(reading, centre_id=centre, state=state, reference=reference)
+            _print_again(pairs, as_data=as_data)
+            return
         rows = reminder_listing(reading, centre_id=centre, state=state, reference=reference)
     if as_data:
         print_json(rows)
@@ -43,6 +52,23 @@ def list_reminders(
         columns = ["centre", "reference", "rule", "step", "channel", "due_at", "state", "attempts",
                    "reason"]  # fmt: skip
         print_table(rows, columns)
+
+
+def _print_again(pairs: Sequence[Mapping[str, Any]], *, as_data: bool) -> None:
+    if as_data:
+        print_json(pairs)
+        return
+    rows = [
+        {**pair, **pair["first"], "again_at": pair["again"]["started_at"],
+         "again_id": pair["again"]["provider_id"], "again_state": pair["again"]["state"]}
+        for pair in pairs
+    ]  # fmt: skip
+    columns = ["centre", "reference", "rule", "step", "channel", "started_at", "given_up_at",
+               "provider_id", "state", "again_at", "again_id", "again_state"]  # fmt: skip
+    print_table(rows, columns)
+    for why in {str(pair["why"]): Text(**pair["why"]) for pair in pairs}.values():
+        say(why)
+    say(Text(f"{len(rows)} 条提醒发了第二次", f"sent a second time: {len(rows)}"))
 
 
 _NO_LIMIT = Text(

@@ -7,6 +7,9 @@ HEADS: Mapping[str, str] = {
     "act": "办什么",
     "act_by": "最迟办理",
     "advice": "详细说明",
+    "again_at": "再发时间",
+    "again_id": "再发的运营商编号",
+    "again_state": "再发状态",
     "attempts": "尝试",
     "centre": "网点",
     "channel": "渠道",
@@ -25,6 +28,7 @@ HEADS: Mapping[str, str] = {
     "event": "事项",
     "events": "事项",
     "first_opening": "最近开门时间",
+    "given_up_at": "放弃时间",
     "id": "编号",
     "its_turn_at": "轮到时间",
     "kind": "类型",
@@ -103,6 +107,7 @@ _STATES: Mapping[str, str] = {
 
 CELLS: Mapping[str, Mapping[str, str]] = {
     "state": _STATES,
+    "again_state": _STATES,
     "result": _STATES,
     "status": {"firm": "确定", "provisional": "暂定", "estimate": "暂定"},
     "channel": {"sms": "短信", "email": "邮件"},

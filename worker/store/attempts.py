@@ -173,6 +173,16 @@ def events_of(session: Session, attempt_ids: Iterable[str]) -> Sequence[AttemptE
     ).all()
 
 
+def looked_for_in_vain(session: Session) -> Sequence[str]:
+    """Reminders with more than one attempt, of which a provider's list did not show one."""
+    return session.exec(
+        select(AttemptRow.reminder_id)
+        .join(ReminderRow, col(ReminderRow.id) == col(AttemptRow.reminder_id))
+        .where(AttemptRow.misses > 0, ReminderRow.attempts > 1)
+        .distinct()
+    ).all()
+
+
 def lost_before(session: Session, reminder_id: str) -> int:
     """How many attempts of a reminder ended `lost`: the second is the last (promise 3)."""
     return session.exec(
