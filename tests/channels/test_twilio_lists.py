@@ -201,3 +201,38 @@ def test_a_sweep_with_one_bad_page_is_not_complete(
     answer = twilio(read_seconds=0.3).listed(SINCE, NOW)
 
     assert not answer.complete
+
+
+@pytest.mark.parametrize("minutes", [-7, 7])
+def test_a_message_is_found_although_a_clock_is_wrong_by_minutes(
+    wire: Wire, twilio: Open, minutes: int
+) -> None:
+    """Made three minutes ago, when the provider's clock is `minutes` behind ours."""
+    listed = {"messages": [message(sid(1), date_created=at(3 + minutes))], "next_page_uri": None}
+    wire.answers = [said(200, listed, {"Date": at(minutes)})]
+
+    answer = found(twilio)
+
+    assert ids(answer) == [sid(1)]
+    assert answer.hits[0].created_at == NOW - timedelta(minutes=3)
+
+
+def test_a_list_goes_on_while_its_messages_may_be_new_by_our_clock(
+    wire: Wire, twilio: Open
+) -> None:
+    old = [message(sid(n), body="another", date_created=at(8)) for n in range(2, 4)]
+    wire.answers = [
+        said(200, {"messages": old, "next_page_uri": f"{LISTS}?Page=1"}, {"Date": at(7)}),
+        said(200, {"messages": [message(sid(1), date_created=at(9))], "next_page_uri": None},
+             {"Date": at(7)}),
+    ]  # fmt: skip
+
+    assert ids(found(twilio)) == [sid(1)]
+
+
+@pytest.mark.parametrize("date", ["Thu, 01 Jan 2015 00:00:00 GMT", "tomorrow", ""])
+def test_a_date_that_tells_nothing_hides_no_message(wire: Wire, twilio: Open, date: str) -> None:
+    listed = {"messages": [message(sid(1), date_created=at(3))], "next_page_uri": None}
+    wire.answers = [said(200, listed, {"Date": date})]
+
+    assert ids(found(twilio)) == [sid(1)]

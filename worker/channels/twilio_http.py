@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 1024 * 1024
 """The longest answer that is read: a page of 200 messages has about 250 kB."""
 
+_LONGEST_PAUSE = timedelta(hours=1)
+
 
 class Answer(NamedTuple):
     """What the server said, under the names the library reads."""
@@ -42,12 +46,38 @@ class Answer(NamedTuple):
 @dataclass(slots=True)
 class Exchange:
     """What one call saw on the wire. `may_have_left` turns true just before the first byte is
-    written; `status` is 0 until a status line was read."""
+    written; `status` is 0 until a status line was read; `date` is the server's own clock."""
 
     may_have_left: bool = False
     status: int = 0
     retry_after: str = ""
     request_id: str = ""
+    date: str = ""
+
+    def pause(self, now: datetime) -> timedelta | None:
+        """Retry-After as RFC 9110 §10.2.3 has it, seconds or a date; an hour at most."""
+        if self.retry_after.isdecimal():
+            pause = timedelta(seconds=min(int(self.retry_after[:9]), 3600))
+        elif at := _date(self.retry_after):
+            pause = at - now
+        else:
+            return None
+        return min(max(pause, timedelta()), _LONGEST_PAUSE)
+
+    def behind(self, now: datetime) -> timedelta:
+        """How far the server's clock is behind ours (negative: ahead); nothing where it does not
+        say."""
+        at = _date(self.date)
+        return now - at if at else timedelta()
+
+
+def _date(written: str) -> datetime | None:
+    """A date of HTTP, if it is one."""
+    try:
+        at = parsedate_to_datetime(written)
+    except (TypeError, ValueError):
+        return None
+    return at if at.tzinfo else None
 
 
 class OneAttemptHttp:
@@ -213,6 +243,7 @@ def _read(response: HTTPResponse, exchange: Exchange) -> Answer:
     exchange.status = response.status
     exchange.retry_after = response.headers.get("Retry-After", "")
     exchange.request_id = response.headers.get("Twilio-Request-Id", "")
+    exchange.date = response.headers.get("Date", "")
     body = response.read(MOST_BYTES + 1)
     if len(body) > MOST_BYTES:
         raise HTTPException("the answer is too long")

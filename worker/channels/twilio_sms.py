@@ -9,9 +9,8 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,7 +60,6 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _PAGE_OF_ONE = 50  # messages to one person
 _PAGE_OF_ALL = 200  # messages of a day
 _MOST_PAGES = 500
-_LONGEST_PAUSE = timedelta(hours=1)
 _LOOK_ALIKE = str.maketrans("‘’‚′“”„″‐‑‒–—―", "''''\"\"\"\"------")
 _NOT_FROM_HERE = {"TWILIO_REGION": ""}  # or TWILIO_EDGE of the environment would move the server
 
@@ -161,22 +159,29 @@ class TwilioSms:
     def find(self, prepared: Prepared, ref: str, *, since: datetime, now: datetime) -> Found:
         """Every message to this person since then with this text, or with none (redacted).
 
-        Asked by recipient alone: a message not sent yet has no DateSent to ask by.
+        Asked by recipient alone: a message not sent yet has no DateSent to ask by. Its time counts
+        as it stands and by how far the server's clock is from ours: one that is wrong by minutes
+        must not have a message taken for lost and sent again.
         """
         number, text = e164(prepared.request.to), comparable(prepared.request.text)
         if not text:
             return Found(complete=False)
+        exchange = self._http.watch()
+
+        def created_at(message: Any) -> datetime | None:  # noqa: ANN401 - the library has no types
+            return _since(since, message.date_created, exchange.behind(now))
+
         query = {"to": number, "page_size": _PAGE_OF_ONE}
-        complete, messages = self._listed(query, lambda message: message.date_created < since)
+        complete, messages = self._listed(query, lambda message: created_at(message) is None)
         hits = [
-            message
+            replace(_receipt(message), created_at=created_at(message))
             for message in messages
             if message.to == number
             and message.direction == "outbound-api"
-            and message.date_created >= since
+            and created_at(message) is not None
             and (not message.body or text in comparable(message.body))
         ]
-        return Found(complete, tuple(_receipt(message) for message in hits))
+        return Found(complete, tuple(hits))
 
     def redact(self, provider_id: str) -> bool:
         """Have Twilio empty the body; the record stays. False while it is not final (20009)."""
@@ -286,13 +291,13 @@ def _judged(exchange: Exchange, error: Exception, now: datetime) -> Outcome:
     if not isinstance(error, TwilioException) or not 300 <= status < 500 or status == 408:
         return Uncertain(f"{status or 'no answer'}: {type(error).__name__}")
     if status == 429:  # "never processed, always safe to retry": twilio.com/docs/api/errors/20429
-        return NotSent(code or "429", _pause(exchange.retry_after, now))
+        return NotSent(code or "429", exchange.pause(now))
     if code is None:  # something between us and Twilio may have spoken
         is_twilios = bool(exchange.request_id)
         return Rejected(str(status), "config") if is_twilios else NotSent(f"proxy:{status}")
     meaning = meaning_of(code)
     if meaning.scope == "overload":
-        return NotSent(code, _pause(exchange.retry_after, now))
+        return NotSent(code, exchange.pause(now))
     return Rejected(code, meaning.scope, meaning.opted_out)
 
 
@@ -305,16 +310,10 @@ def _is_twilios(exchange: Exchange, error: Exception) -> bool:
     return bool(exchange.request_id) or _code(getattr(error, "code", None)) is not None
 
 
-def _pause(retry_after: str, now: datetime) -> timedelta | None:
-    """Retry-After as RFC 9110 §10.2.3 has it, seconds or a date; an hour at most."""
-    try:
-        if retry_after.isdecimal():
-            pause = timedelta(seconds=min(int(retry_after[:9]), 3600))
-        else:
-            pause = parsedate_to_datetime(retry_after) - now
-    except (TypeError, ValueError):  # a date without a zone, or no date
-        return None
-    return min(max(pause, timedelta()), _LONGEST_PAUSE)
+def _since(since: datetime, created_at: datetime, behind: timedelta) -> datetime | None:
+    """When a message was created, by the server's clock or by ours, the earlier one that is not
+    before `since`; None where both are."""
+    return min((at for at in (created_at, created_at + behind) if at >= since), default=None)
 
 
 def _time_left(request: SendRequest, now: datetime) -> timedelta | None:
