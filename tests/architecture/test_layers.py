@@ -52,6 +52,7 @@ BREACHES = [
     ("Only the edge serves HTTP", "engines", "import fastapi"),
     ("Only the edge serves HTTP", "cli", "import uvicorn"),
     ("Only the edge counts requests", "services", "import limits"),
+    ("Only the edge speaks to Prometheus", "services", "import prometheus_client"),
     ("Only the runtime opens channels", "services", "import worker.channels.sandbox"),
 ]
 

@@ -13,6 +13,7 @@ from worker.api.cases import cases
 from worker.api.desk import Desk, desk_of
 from worker.api.docs import docs
 from worker.api.envelope import Envelope
+from worker.api.metrics import metering
 from worker.api.pace import Pace
 from worker.api.previews import previews
 from worker.api.problems import add_problems
@@ -65,7 +66,7 @@ def create_app(
     )
     app.state.desk = Desk(context, clock, pace or Pace())
     add_problems(app)
-    for router in (cases, proof, previews, runs, health, unsubscribing, docs):
+    for router in (cases, proof, previews, runs, metering(), health, unsubscribing, docs):
         app.include_router(router)
     if callbacks is not None:
         app.include_router(hook(callbacks))

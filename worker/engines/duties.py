@@ -21,7 +21,7 @@ from worker.services.bouncing import take_bounces
 from worker.services.context import Context
 from worker.services.forecasting import warn_of_late
 from worker.services.inbox import Seen, take_in
-from worker.services.operations import last_worked_at, run_duty
+from worker.services.operations import EVERY, last_worked_at, run_duty
 from worker.services.recalculating import recalculate
 from worker.services.receipts import poll
 from worker.services.retention import retain
@@ -53,23 +53,23 @@ class Duties:
 
     def all(self) -> dict[str, tuple[Callable[[], Counter[str]], timedelta]]:
         """Every duty by name, in the order one pass takes them, with its interval."""
-        duties: dict[str, tuple[Duty, timedelta]] = {
-            "reload": (self._reload, timedelta(seconds=5)),
-            "inbox": (self._take_in, timedelta(seconds=5)),
-            "recalculate": (_named(recalculate), timedelta(minutes=1)),
-            "rescue": (_named(rescue), timedelta(seconds=30)),
-            "settle": (_named(settle_uncertain), timedelta(seconds=15)),
-            "poll": (_named(poll), timedelta(seconds=30)),
-            "send": (self._send, timedelta(seconds=2)),
-            "bounces": (self._take_bounces, timedelta(seconds=30)),
-            "audit": (self._audit, timedelta(minutes=3)),
-            "staff": (_named(mail_staff), timedelta(minutes=1)),
-            "forecast": (_named(warn_of_late), timedelta(minutes=15)),
-            "redact": (_named(redact), timedelta(minutes=5)),
-            "sweep": (self._sweep, timedelta(minutes=30)),
-            "retain": (_named(retain), timedelta(hours=1)),
+        duties: dict[str, Duty] = {
+            "reload": self._reload,
+            "inbox": self._take_in,
+            "recalculate": _named(recalculate),
+            "rescue": _named(rescue),
+            "settle": _named(settle_uncertain),
+            "poll": _named(poll),
+            "send": self._send,
+            "bounces": self._take_bounces,
+            "audit": self._audit,
+            "staff": _named(mail_staff),
+            "forecast": _named(warn_of_late),
+            "redact": _named(redact),
+            "sweep": self._sweep,
+            "retain": _named(retain),
         }
-        return {name: (self._bound(name, duty), every) for name, (duty, every) in duties.items()}
+        return {name: (self._bound(name, duties[name]), every) for name, every in EVERY.items()}
 
     def tick(self) -> dict[str, Counter[str]]:
         """One pass of every duty, in order."""

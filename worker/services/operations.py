@@ -31,11 +31,26 @@ from worker.store.tables import AttemptEventRow, AttemptRow, ReminderRow
 
 log = logging.getLogger(__name__)
 
-DUTIES = (
-    "reload", "inbox", "recalculate", "rescue", "settle", "poll", "send", "bounces", "audit",
-    "staff", "forecast", "redact", "sweep", "retain",
-)  # fmt: skip
-"""The duties of a worker by name, as job runs record them."""
+EVERY: Mapping[str, timedelta] = {
+    "reload": timedelta(seconds=5),
+    "inbox": timedelta(seconds=5),
+    "recalculate": timedelta(minutes=1),
+    "rescue": timedelta(seconds=30),
+    "settle": timedelta(seconds=15),
+    "poll": timedelta(seconds=30),
+    "send": timedelta(seconds=2),
+    "bounces": timedelta(seconds=30),
+    "audit": timedelta(minutes=3),
+    "staff": timedelta(minutes=1),
+    "forecast": timedelta(minutes=15),
+    "redact": timedelta(minutes=5),
+    "sweep": timedelta(minutes=30),
+    "retain": timedelta(hours=1),
+}
+"""The duties of a worker by name, as job runs record them, in the order of one pass; and how often
+each is done."""
+
+DUTIES = tuple(EVERY)
 
 
 def last_worked_at(context: Context, duty: str) -> datetime | None:
