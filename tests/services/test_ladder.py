@@ -1,5 +1,7 @@
 """The ladder: SMS, e-mail, second contact, and at last a person."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.services.desk import (
@@ -372,3 +374,19 @@ def test_a_call_about_what_a_message_carried_is_over_when_it_arrived(desk: Desk)
 
     assert called == 2
     assert desk.reasons() == []
+
+
+def test_silence_is_no_failure_at_a_centre_that_takes_accepted_for_read(desk: Desk) -> None:
+    (demo,) = desk.context.centres.values()
+    lenient = replace(demo, sms_receipt_required=False)
+    desk.context = replace(desk.context, centres={demo.id: lenient})
+    desk.enrol(phone=NO_RECEIPT, email=MAIL)
+    for at in ("2026-11-20T16:30", "2026-11-24T09:00", "2026-11-25T09:00", "2026-11-25T14:00"):
+        desk.at(at).send()
+
+    for at in ("2026-11-25T14:10", "2026-11-25T14:40", "2026-11-25T15:10"):
+        desk.at(at).poll()
+        desk.audit()
+
+    assert {row.channel for row in desk.reminders()} == {"sms"}
+    assert desk.calls() == []

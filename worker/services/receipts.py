@@ -197,7 +197,7 @@ def _silent(
         return str(current)
     if state is not current:
         set_state(session, [attempt.reminder_id], REMINDER_STATE[state], now=now)
-    _climb_if_silent(session, attempt, due, now, has_ended=ended)
+    _climb_if_silent(session, context, attempt, due, now, has_ended=ended)
     return str(state)
 
 
@@ -237,7 +237,7 @@ def _applied(
         _arrived(session, attempt, due, receipt, state, now)
     if state in (*_ON_ITS_WAY, AttemptState.UNCONFIRMED):
         ended = state is AttemptState.UNCONFIRMED
-        _climb_if_silent(session, attempt, due, now, has_ended=ended)
+        _climb_if_silent(session, context, attempt, due, now, has_ended=ended)
     return str(state)
 
 
@@ -351,16 +351,21 @@ def _failed(
 
 def _climb_if_silent(
     session: Session,
+    context: Context,
     attempt: AttemptRow,
     due: Due,
     now: datetime,
     *,
     has_ended: bool,
 ) -> None:
-    """No receipt in time for the deadline: the next means, once (DESIGN §5.7)."""
+    """No receipt in time for the deadline: the next means, once (DESIGN §5.7); not at a centre
+    that takes an accepted SMS for read."""
     act_by = due.deadline.act_by_at
     is_pressing = act_by is not None and act_by - _RECEIPT_NEEDED <= now < act_by
     if due.reminder.channel != "sms" or due.deadline.kind != RuleKind.LAPSE:
+        return
+    centre = context.centres.get(attempt.centre_id)
+    if centre is not None and not centre.sms_receipt_required:
         return
     if not (is_pressing or has_ended) or has_climbed(session, due.reminder):
         return
