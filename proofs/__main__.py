@@ -12,13 +12,15 @@ from proofs.loops import Loop, Size, run_all
 from proofs.plants import PLANTS
 from proofs.simulation.planted import PLANTED as SIMULATED_PLANTS
 from proofs.simulation.running import PROCESSES, Order, caught, replay, simulate
+from proofs.stopped import Times
 from proofs.stopping import QUICK, REAL, prove_stopping
+from proofs.stopping_plants import PLANTS as STOPPING_PLANTS
 from worker.crashpoints import CRASH_POINTS
 
 CI_PLANTS = ("send_before_record", "resend_if_unsure")
 CI_SIMULATED_PLANTS = ("resend_if_unsure", "lost_at_once", "silence_is_not_sent")
 ALL_SEEDS, CI_SEEDS = Order(10_000), Order(150, most_seconds=75)
-ALL_STOPS = 200
+ALL_STOPS, FEW_STOPS = 200, 4
 
 
 SHORT, LONG = Size(150, 5, 20), Size(10_000, 200, 100)
@@ -51,6 +53,15 @@ def prove_by_seeds(order: Order, plants: Iterable[str]) -> bool:
     return good
 
 
+def prove_stops(stops: int, times: Times, plants: Iterable[str], seed: int) -> bool:
+    """Workers must stop well, and every plant must be seen where a few of them stop in haste."""
+    well = prove_stopping(stops, times, seed)
+    missed = [plant for plant in plants if prove_stopping(FEW_STOPS, QUICK, seed, plant)]
+    good = well and not missed
+    print(f"{'PROVED' if good else 'NOT PROVED'} by stopping; plants missed: {missed or 'none'}")
+    return good
+
+
 def replayed(seed: int, plant: str) -> bool:
     """One seed alone, with its books kept for looking at."""
     home = Path(tempfile.mkdtemp(prefix=f"qida-seed-{seed}-"))
@@ -66,12 +77,16 @@ def main() -> None:
     given = _arguments()
     kills, seed = given.kills, given.seed
     if given.stopping:
-        held = prove_stopping(given.stopping, QUICK if given.quick else REAL, seed)
+        times = QUICK if given.quick else REAL
+        if given.planted == "all":
+            held = prove_stops(given.stopping, times, STOPPING_PLANTS, seed)
+        else:
+            held = prove_stopping(given.stopping, times, seed, given.planted)
     elif given.simulate or given.replay is not None:
         held = _simulated(given)
     elif given.long:
         held = prove(_sized(LONG, kills), PLANTS, seed, on_postgresql(ON_POSTGRESQL, seed))
-        held = prove_stopping(ALL_STOPS, REAL, seed) and held
+        held = prove_stops(ALL_STOPS, REAL, STOPPING_PLANTS, seed) and held
         held = prove_by_seeds(ALL_SEEDS, SIMULATED_PLANTS) and held
     elif given.short:
         held = prove(_sized(SHORT, kills), CI_PLANTS, seed)
@@ -119,8 +134,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first one")
     parser.add_argument("--minutes", type=float, default=inf, help="no longer than so long")
     parser.add_argument("--processes", type=int, default=PROCESSES, help="for the seeds")
-    parser.add_argument("--planted", choices=("", *SIMULATED_PLANTS, "all"), default="",
-                        help="simulate with a planted bug, until a seed shows it")  # fmt: skip
+    parser.add_argument("--planted", choices=("", *SIMULATED_PLANTS, *STOPPING_PLANTS, "all"),
+                        default="", help="simulate, or stop, with a planted bug")  # fmt: skip
     parser.add_argument("--at", choices=CRASH_POINTS, default="", help="kill at this point only")
     parser.add_argument("--kills", type=int, help="this many kills by the fork server")
     parser.add_argument("--seed", type=int, default=20_260_302, help="of cases and kills")

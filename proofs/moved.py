@@ -1,5 +1,8 @@
-"""`python -m proofs.moved OFFSET GRACE WORDS...`: the command `qida` with its clock moved by OFFSET
-seconds, and GRACE seconds for calls on the wire when it is stopped."""
+"""`python -m proofs.moved OFFSET GRACE PLANT WORDS...`: the command `qida`, changed for a proof.
+
+Its clock is moved by OFFSET seconds; calls on the wire have GRACE seconds when it is stopped; and
+it has the planted bug of that name, unless that is `-`.
+"""
 
 import sys
 from datetime import UTC, datetime, timedelta
@@ -7,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from worker.clock import SystemClock
 
 
-def be_qida(seconds: float, grace: float) -> None:
+def be_qida(seconds: float, grace: float, plant: str) -> None:
     """Be the command. What reads the clock is loaded only once it is moved."""
 
     def moved(self: SystemClock) -> datetime:
@@ -19,10 +22,14 @@ def be_qida(seconds: float, grace: float) -> None:
     from worker.engines import embedded
 
     embedded.GRACE = timedelta(seconds=grace)
+    if plant != "-":
+        from proofs.stopping_plants import PLANTS
+
+        PLANTS[plant]()
     main()
 
 
 if __name__ == "__main__":
-    _, _offset, _grace, *_words = sys.argv
+    _, _offset, _grace, _plant, *_words = sys.argv
     sys.argv = ["qida", *_words]
-    be_qida(float(_offset), float(_grace))
+    be_qida(float(_offset), float(_grace), _plant)

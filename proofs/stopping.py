@@ -1,24 +1,24 @@
 """Stopping: real workers get SIGTERM in mid-batch, and what they leave is then looked at.
 
-A worker here is the `qida` command in a process of its own. Two things about it are changed, by
-`proofs/moved.py`: its clock is moved to the morning, when people may be written to, and in a quick
-run its grace is short. The stand-in for Twilio, by the same clock, answers by number: after so many
+A worker here is the `qida` command in a process of its own. `proofs/moved.py` changes two things
+about it: its clock is moved to the morning, when people may be written to, and in a quick run its
+grace is short. The stand-in for Twilio, by the same clock, answers by number: after so many
 seconds, or never.
 """
 
 import json
+import logging
+import multiprocessing
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -28,7 +28,20 @@ from random import Random
 from urllib.parse import urlsplit
 
 import worker.runtime
+from proofs.loops import PROCESSES
 from proofs.plants import replace
+from proofs.stopped import (
+    NOT_TAKEN,
+    TAKEN,
+    Ended,
+    Ledger,
+    Stop,
+    Times,
+    attempts,
+    judged,
+    proved_nothing,
+    settled,
+)
 from worker.clock import FixedClock
 from worker.domain.calendar import CHINA
 from worker.engines import embedded
@@ -43,65 +56,12 @@ MORNING = timedelta(hours=10)
 CASES = 40
 AT_ONCE = 20
 HANGING_SHARE = 0.25
-TAKEN, NOT_TAKEN = 98, 99
-"""Classes of numbers that are never answered: the message was taken, or was not."""
 
 _PATIENCE = 300  # seconds for a worker to begin: twenty start at once on whatever there is
 _RESTARTS = (2, 5, 15, 25, 45, 46, 47, 50)  # minutes: look-ups end 43 minutes after an attempt
-_TOLD = {"accepted", "sent", "delivered"}
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """Seconds: the longest answer, the grace for what hangs, and what may pass until the exit."""
-
-    answer: float
-    grace: float
-    most: float
-
 
 REAL = Times(15, embedded.GRACE.total_seconds(), 25)
 QUICK = Times(1.5, 2, 7)
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """One worker to be stopped: which home, and the numbers its cases have."""
-
-    number: int
-    home: Path
-    classes: Sequence[int]
-
-    @property
-    def hangs(self) -> bool:
-        """Whether some of its calls are never answered."""
-        return bool({TAKEN, NOT_TAKEN} & set(self.classes))
-
-    def phones(self) -> list[str]:
-        """A number a case, told apart by class, home and case. 154 is no mobile prefix."""
-        return [f"154{one:02}{self.number:03}{case:03}" for case, one in enumerate(self.classes)]
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How one stop went: attempts by state when the signal was sent, and when it had ended."""
-
-    stop: Stop
-    seconds: float
-    code: int
-    before: Counter[str]
-    after: Counter[str]
-
-    def faults(self, times: Times) -> Iterator[str]:
-        """What must not be."""
-        if self.code:
-            yield f"exit code {self.code}"
-        if self.seconds > times.most:
-            yield f"took {self.seconds:.1f} s to end"
-        if self.after["submitting"]:
-            yield f"{self.after['submitting']} attempts left unfinished"
-        if self.after["uncertain"] and not self.stop.hangs:
-            yield f"{self.after['uncertain']} attempts uncertain though the provider answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +71,15 @@ class Scene:
     url: str
     offset: timedelta
     times: Times
+    plant: str = ""
 
     def now(self) -> datetime:
         """The present instant on this scene."""
         return datetime.now(UTC) + self.offset
+
+    def command(self, *words: str) -> list[str]:
+        """The worker's, as `proofs.moved` takes it."""
+        return _qida(self.offset, self.times.grace, self.plant or "-", *words)
 
     def settings(self, home: Path) -> Settings:
         """Twilio at the stand-in, e-mail in the sandbox."""
@@ -130,30 +95,41 @@ class Scene:
         return kept | {f"QIDA_{name.upper()}": str(value) for name, value in given.items()}
 
 
-def prove_stopping(stops: int, times: Times, seed: int) -> bool:
+def prove_stopping(stops: int, times: Times, seed: int, plant: str = "") -> bool:
     """Stop so many workers; print what came of it. A run that failed keeps its folder."""
     folder = Path(tempfile.mkdtemp(prefix="qida-stopping-"))
-    offset = _back_to_morning(datetime.now(CHINA))
-    knowledge = require_knowledge(folder)
-    replace(worker.runtime, "require_knowledge", lambda _home: knowledge)
-    with stand_in(folder / "ledger.jsonl", offset) as url:
-        scene = Scene(url, offset, times)
+    offset, ledger = _back_to_morning(datetime.now(CHINA)), folder / "ledger.jsonl"
+    to_stop = drawn(stops, folder, seed)
+    with stand_in(ledger, offset) as url:
+        scene = Scene(url, offset, times, plant)
         follow(url, plan(times))
-        to_stop = drawn(stops, folder, seed)
-        for one in to_stop:
-            enrolled(scene, one)
+        _for_all(enrolled, scene, to_stop)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             ended = list(pool.map(partial(stopped, scene), to_stop))
+        then = Ledger(ledger)
         follow(url, {"pace": 0})
-        for one in to_stop:
-            restarted(scene, one.home)
-    faults = [*judged(ended, times), *settled(ended, folder / "ledger.jsonl")]
-    _print(ended, faults)
-    if not faults:
+        _for_all(restarted, scene, to_stop)
+    idle = proved_nothing(ended, then, times)
+    faults = [*judged(ended, then, times), *settled(to_stop, Ledger(ledger))]
+    _print(ended, then, times, [*faults, *idle])
+    if plant or not faults:
         shutil.rmtree(folder)
     else:
         print(f"  the homes are kept in {folder}")
-    return not faults
+    return not faults and not idle
+
+
+def _for_all(work: Callable[[Scene, Stop], None], scene: Scene, stops: Sequence[Stop]) -> None:
+    """Do something for every home, in as many processes as there is room for."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(PROCESSES, context, _read_rules_once, (stops[0].home,)) as pool:
+        list(pool.map(partial(work, scene), stops))
+
+
+def _read_rules_once(home: Path) -> None:
+    logging.disable(logging.WARNING)  # each home draws its keys, and says so
+    knowledge = require_knowledge(home)
+    replace(worker.runtime, "require_knowledge", lambda _home: knowledge)
 
 
 def _back_to_morning(now: datetime) -> timedelta:
@@ -178,7 +154,11 @@ def drawn(stops: int, folder: Path, seed: int) -> list[Stop]:
 def plan(times: Times) -> dict[str, object]:
     """How the stand-in answers a number, by its class."""
     slow = [
-        {"to": f"+86154{one:02}*", "do": "slow", "seconds": one * times.answer / 15}
+        {
+            "to": f"+86154{one:02}*",
+            "do": "slow",
+            "seconds": times.answered_after(one).total_seconds(),
+        }
         for one in range(1, 16)
     ]
     hang = [
@@ -191,7 +171,7 @@ def plan(times: Times) -> dict[str, object]:
 @contextmanager
 def stand_in(ledger: Path, offset: timedelta) -> Iterator[str]:
     """`qida fake-twilio` with the scene's clock; yields its address."""
-    command = _qida(offset, REAL, "fake-twilio", "--port", "0", "--ledger", str(ledger))
+    command = _qida(offset, 0, "-", "fake-twilio", "--port", "0", "--ledger", str(ledger))
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None  # noqa: S101 - it was asked for
         try:
@@ -210,38 +190,9 @@ def follow(url: str, plan: dict[str, object]) -> None:
     connection.close()
 
 
-def _qida(offset: timedelta, times: Times, *words: str) -> list[str]:
-    given = [str(offset.total_seconds()), str(times.grace)]
+def _qida(offset: timedelta, grace: float, plant: str, *words: str) -> list[str]:
+    given = [str(offset.total_seconds()), str(grace), plant]
     return [sys.executable, "-m", "proofs.moved", *given, *words]
-
-
-def stopped(scene: Scene, stop: Stop) -> Ended:
-    """Start a worker, send SIGTERM while it sends, and wait for its end."""
-    wait = Random(stop.number).random() * min(2.0, scene.times.answer)
-    with (
-        (stop.home / "worker.log").open("w", encoding="utf-8") as log,
-        subprocess.Popen(
-            _qida(scene.offset, scene.times, "run", "--port", "0"),
-            stdout=log, stderr=log, env=scene.environment(stop.home),
-        ) as process,
-    ):  # fmt: skip
-        try:
-            _until_sending(stop.home)
-            time.sleep(wait)
-            before, began = attempts(stop.home), time.monotonic()
-            process.send_signal(signal.SIGTERM)
-            code = _code_of(process, scene.times.most * 4)
-            return Ended(stop, time.monotonic() - began, code, before, attempts(stop.home))
-        finally:
-            process.kill()
-
-
-def _code_of(process: "subprocess.Popen[bytes]", patience: float) -> int:
-    """Its exit code, once it is gone; who does not go is killed, and has that for a code."""
-    with suppress(subprocess.TimeoutExpired):
-        return process.wait(patience)
-    process.kill()
-    return process.wait()
 
 
 def enrolled(scene: Scene, stop: Stop) -> None:
@@ -253,12 +204,39 @@ def enrolled(scene: Scene, stop: Stop) -> None:
             place=f"row {case}", reference=f"S-{case}", procedure="national", name="测试甲",
             event="reported_by_phone", occurred_at=now - timedelta(minutes=10), phone=phone,
         )
-        for case, phone in enumerate(stop.phones())
+        for case, phone in enumerate(stop.phones)
     ]  # fmt: skip
     with open_runtime(scene.settings(stop.home), FixedClock(now)) as runtime:
         report = enrol_rows(runtime.context, rows, now=now)
     if report.faults:
         raise ValueError(report.faults)
+
+
+def stopped(scene: Scene, stop: Stop) -> Ended:
+    """Start a worker, send SIGTERM while it sends, and wait for its end."""
+    with (
+        (stop.home / "worker.log").open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            scene.command("run", "--port", "0"),
+            stdout=log, stderr=log, env=scene.environment(stop.home),
+        ) as process,
+    ):  # fmt: skip
+        try:
+            _until_sending(stop.home)
+            time.sleep(_moment(stop, scene.times))
+            before, at, began = attempts(stop.home), scene.now(), time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            code = _code_of(process, scene.times.most * 4)
+            took = time.monotonic() - began
+            return Ended(stop, at, took, code, before, attempts(stop.home))
+        finally:
+            process.kill()
+
+
+def _moment(stop: Stop, times: Times) -> float:
+    """Seconds after the first claim until the signal, while its first messages wait for answers."""
+    answered = [times.answered_after(one).total_seconds() for one in stop.classes]
+    return Random(stop.number).uniform(0, min(2.0, 0.7 * max(answered)))
 
 
 def _until_sending(home: Path) -> None:
@@ -269,64 +247,37 @@ def _until_sending(home: Path) -> None:
         time.sleep(0.05)
 
 
-def attempts(home: Path) -> Counter[str]:
-    """How many attempts there are in each state, as the file has it."""
-    return Counter(dict(_read(home, "SELECT state, count(*) FROM attempt GROUP BY state")))
+def _code_of(process: "subprocess.Popen[bytes]", patience: float) -> int:
+    """Its exit code, once it is gone; who does not go is killed, and has that for a code."""
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(patience)
+    process.kill()
+    return process.wait()
 
 
-def _read(home: Path, query: str) -> list[tuple[str, int]]:
-    with closing(sqlite3.connect(f"file:{home}/var/qida.db?mode=ro", uri=True)) as connection:
-        return list(connection.execute(query))
-
-
-def restarted(scene: Scene, home: Path) -> None:
+def restarted(scene: Scene, stop: Stop) -> None:
     """A worker again, for the next hour, while the provider is well."""
-    begin, clock = scene.now(), FixedClock(scene.now())
-    with open_runtime(scene.settings(home), clock) as runtime:
+    begin = scene.now()
+    clock = FixedClock(begin)
+    with open_runtime(scene.settings(stop.home), clock) as runtime:
         duties = Duties(runtime)
         for minutes in _RESTARTS:
             clock.advance(begin + timedelta(minutes=minutes) - clock.now())
             duties.tick()
 
 
-def judged(ended: Sequence[Ended], times: Times) -> list[str]:
-    """What was wrong with the stops, and with the proof itself."""
-    faults = [f"stop {one.stop.number}: {fault}" for one in ended for fault in one.faults(times)]
-    if not any(one.after["uncertain"] for one in ended if one.stop.hangs):
-        faults.append("no call hung: nothing was proved")
-    if not all(one.before["submitting"] for one in ended):
-        faults.append("a worker had nothing on the wire when it was stopped")
-    return faults
-
-
-def settled(ended: Sequence[Ended], ledger: Path) -> list[str]:
-    """After the restart: everyone told once, by the provider's own ledger, and nothing open."""
-    lines = ledger.read_text("utf-8").splitlines()
-    told = Counter(json.loads(line)["to"].removeprefix("+86") for line in lines)
-    faults = []
-    for one in ended:
-        number, phones = one.stop.number, one.stop.phones()
-        faults += [f"home {number}: {told[phone]} messages to one" for phone in phones
-                   if told[phone] != 1]  # fmt: skip
-        query = "SELECT state, count(*) FROM reminder WHERE step = 'at_once' GROUP BY state"
-        left = {state: count for state, count in _read(one.stop.home, query) if state not in _TOLD}
-        faults += [f"home {number}: {count} reminders {state}" for state, count in left.items()]
-    return faults
-
-
-def _print(ended: Sequence[Ended], faults: Sequence[str]) -> None:
+def _print(ended: Sequence[Ended], ledger: Ledger, times: Times, faults: Sequence[str]) -> None:
     for hangs, name in ((False, "answered"), (True, "hanging")):
         of = [one for one in ended if one.stop.hangs is hangs]
         took = sorted(one.seconds for one in of) or [0.0]
         sent, doubt = (sum(one.after[state] for one in of) for state in ("accepted", "uncertain"))
-        on_wire = sum(one.before["submitting"] for one in of)
+        on_wire = sum(one.on_wire(ledger, times) for one in of)
         print(
-            f"{name}: {len(of)} stops with {on_wire} messages claimed or on the wire; exit after "
+            f"{name}: {len(of)} stops with {on_wire} messages known to be on the wire; exit after "
             f"{took[0]:.1f} to {took[-1]:.1f} s (median {took[len(took) // 2]:.1f}); "
             f"{sent} accepted, {doubt} uncertain"
         )
     print(*(f"  FAULT {one}" for one in faults[:20]), sep="\n", end="\n" if faults else "")
-    messages = len(ended) * CASES
-    print(f"{'PROVED' if not faults else 'NOT PROVED'}: {len(ended)} stops, {messages} people, "
-          f"{len(faults)} faults; after the restart each was told once")  # fmt: skip
+    proved = "NOT PROVED" if faults else "PROVED: after the restart everyone was told once"
+    print(f"{proved}; {len(ended)} stops, {len(ended) * CASES} people, {len(faults)} faults")
     sys.stdout.flush()

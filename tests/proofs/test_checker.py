@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from proofs import checker
+from proofs import checker, stopped
 from proofs.checker import Books, check
 
 ENDED_AT = datetime(2026, 3, 4, 4, 0, tzinfo=UTC)
@@ -26,8 +27,9 @@ def books(ledgers: Any, **spoiled: Any) -> Books:
     return Books(ledger, acknowledged, ledgers.tables(**spoiled), damage, ENDED_AT)
 
 
-def test_the_judge_imports_nothing_of_what_it_judges() -> None:
-    tree = ast.parse(Path(checker.__file__).read_text("utf-8"))
+@pytest.mark.parametrize(("judge", "beside"), [(checker, {"psycopg"}), (stopped, set())])
+def test_a_judge_imports_nothing_of_what_it_judges(judge: ModuleType, beside: set[str]) -> None:
+    tree = ast.parse(Path(str(judge.__file__)).read_text("utf-8"))
 
     imported = {
         alias.name if isinstance(node, ast.Import) else str(node.module)
@@ -37,7 +39,7 @@ def test_the_judge_imports_nothing_of_what_it_judges() -> None:
     }
 
     rooms = {name.partition(".")[0] for name in imported}
-    assert rooms - sys.stdlib_module_names == {"psycopg"}
+    assert rooms - sys.stdlib_module_names == beside
 
 
 def test_sound_books_have_no_violation(ledgers: Any) -> None:
