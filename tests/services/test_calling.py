@@ -1,8 +1,11 @@
 """The call list as services keep it, on both engines."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.services.desk import DELIVERED, REJECTED, Desk, both_engines
+from tests.services.desk import DELIVERED, REJECTED, SECOND, Desk, Provider, both_engines
+from worker.domain.delivery import Rejected
 from worker.domain.errors import BadData
 from worker.services.calling import call_list, call_report, finish_call
 from worker.services.operations import case_report, find_case, iso
@@ -49,3 +52,26 @@ def test_an_attempt_tells_when_it_was_accepted_and_delivered(desk: Desk) -> None
 @both_engines
 def test_a_database_that_was_never_stamped_is_not_set_up(desk: Desk) -> None:
     assert not is_set_up(desk.context.db)
+
+
+def test_a_call_because_our_account_was_refused_is_told_in_words(desk: Desk) -> None:
+    desk.enrol("A-1")
+    desk.enrol("A-2", phone=SECOND)
+    desk.through(Provider(Rejected("20003", "account")))
+    for one in ("2026-11-25T16:20", "2026-11-25T16:21"):
+        desk.at(one)
+        desk.context = replace(desk.context, send_batch=1)
+        desk.send()
+
+    told = {str(row["reason"]): row["why"] for row in call_list(desk.context)}
+
+    assert told == {
+        "not_reached:refused:20003": {
+            "zh": "运营商不接受本单位的账户或设置（20003）",
+            "en": "the provider refuses our account or set-up (20003)",
+        },
+        "not_reached:channel_rests:20003": {
+            "zh": "发送渠道暂停，等不及恢复（20003）",
+            "en": "the channel rests for too long (20003)",
+        },
+    }
