@@ -96,7 +96,8 @@ def rehearse(place: Site, steps: Sequence[Step]) -> None:
     if left or threading.active_count() > 1:
         raise RuntimeError(f"not fit to be forked: {left}, {threading.enumerate()}")
     gc.collect()
-    gc.freeze()  # else a child's first collection copies every page
+    gc.freeze()  # as the engine does it; else a child's first collection copies every page
+    gc.set_threshold(20_000)
 
 
 def live(place: Site, life: Life, tell: int) -> NoReturn:
