@@ -167,7 +167,24 @@ def test_killed_fifty_times_no_row_is_ever_unreadable(
 
     rotate(filled)
     assert killed >= 50
+    assert not list(filled.context.home.glob("*.draft"))
     assert left_with_old_keys(filled) == 0
+    assert opened(filled) == before
+
+
+def test_a_ring_half_written_is_no_ring_and_goes_with_the_next(filled: Desk) -> None:
+    before, home = opened(filled), filled.context.home
+    (home / "keys.json.20261120").write_text("a copy somebody made", "utf-8")
+
+    ended = _rotated_and_killed(filled, 1)
+    drafts = len(list(home.glob("keys.json.*.draft")))
+    unchanged = len(load_key_ring(home / "keys.json").sealing)
+    rotate(filled)
+
+    assert ended == -signal.SIGKILL
+    assert (drafts, unchanged) == (1, 1)
+    assert not list(home.glob("*.draft"))
+    assert (home / "keys.json.20261120").exists()
     assert opened(filled) == before
 
 

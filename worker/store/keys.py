@@ -20,6 +20,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
+from worker.crashpoints import crash_point
 from worker.domain.errors import Misconfigured, QidaError
 
 _VERSION = b"\x01"
@@ -180,9 +181,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write_anew(path: Path, ring: Mapping[str, object]) -> None:
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    """Replace the ring's file. Whoever does so is alone, so a draft found beside it is one whose
+    writer died: it holds keys, retired ones among them, and goes."""
+    for left in path.parent.glob(f"{path.name}.*.draft"):
+        left.unlink(missing_ok=True)
+    draft = _draft_of(path)
     try:
         _write_private(draft, json.dumps(ring, indent=2).encode())
+        crash_point("in_rotate")
         draft.replace(path)
         _sync_directory(path.parent)
     except OSError as error:
@@ -201,7 +207,7 @@ def _drawn() -> str:
 
 def _write_once(path: Path, content: bytes) -> None:
     """Write all of a private file or nothing, durably, and leave an existing one alone."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    draft = _draft_of(path)
     try:
         _write_private(draft, content)
         path.hardlink_to(draft)
@@ -210,6 +216,11 @@ def _write_once(path: Path, content: bytes) -> None:
         pass
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _draft_of(path: Path) -> Path:
+    """A name beside `path` that no backup of it would have."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.draft")
 
 
 def _write_private(draft: Path, content: bytes) -> None:
