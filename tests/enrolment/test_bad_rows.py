@@ -186,6 +186,27 @@ def test_a_row_of_another_procedure_stops_only_itself(office: Office) -> None:
     assert office.events("A-1") == ["reported_by_phone", "reported_in_writing"]
 
 
+def test_each_centre_says_which_numbers_it_takes(office: Office) -> None:
+    strict = office.context.centre("demo")
+    office.know(strict, replace(strict, id="harbour", abroad_numbers=True, landline_numbers=True))
+    rows = [
+        f"{number},{centre},national,电话挂失,2026-11-20 16:20,{phone},10000000002"
+        for number, (centre, phone) in enumerate([
+            ("harbour", "+852 5123 4567"), ("harbour", "025-84000000"),
+            ("demo", "+852 5123 4567"), ("demo", "025-84000000"),
+        ])
+    ]  # fmt: skip
+
+    report = office.enrol(*rows, heading="编号,网点,业务,事项,发生时间,手机,备用手机")
+
+    assert report.new == 2
+    assert [(fault.place, fault.code) for fault in report.faults] == [
+        ("cases.csv, row 4, column F 手机", "phone.abroad"),
+        ("cases.csv, row 5, column F 手机", "phone.landline"),
+    ]
+    assert not any("5123" in fault.in_language("zh") for fault in report.faults)
+
+
 def test_only_a_case_on_file_is_said_to_be_enrolled(office: Office) -> None:
     office.enrol(REPORTED)
 

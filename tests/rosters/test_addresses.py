@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.domain.contacts import PhonePolicy, is_sandbox_number
-from worker.rosters import Refusal, read_email, read_phone
+from worker.rosters import Refusal, not_allowed, read_email, read_phone
 
 REAL = PhonePolicy()
 # The mainland sets no numbers aside for fiction; eight zeros are as near as one comes.
@@ -56,7 +56,9 @@ def test_full_width_digits_are_read() -> None:
         ("025-12333", "phone.landline"),
         ("02584000000", "phone.landline"),
         ("+86 10 6552 0000", "phone.landline"),
-        ("12333", "phone.invalid"),
+        ("12333", "phone.short"),
+        ("661234", "phone.short"),
+        ("6612345", "phone.invalid"),
         (MOBILE[:-1], "phone.invalid"),
         (MOBILE + "1", "phone.invalid"),
         ("+852 5123 4567", "phone.abroad"),
@@ -109,6 +111,30 @@ def test_mobiles_abroad_need_leave_and_landlines_abroad_get_none() -> None:
     assert refusal("+44 20 7946 0000", policy).code == "phone.landline"
     assert refusal("+852 1", policy).code == "phone.invalid"
     assert refusal("02584000000", policy).code == "phone.landline"
+
+
+def test_landlines_of_the_mainland_need_leave_of_their_own() -> None:
+    policy = PhonePolicy(landline=True)
+
+    assert read_phone("025-8400 0000", policy) == "+862584000000"
+    assert read_phone("+86 10 6552 0000", policy) == "+861065520000"
+    assert refusal("+852 5123 4567", policy).code == "phone.abroad"
+    assert refusal("12333", policy).code == "phone.short"
+
+
+@pytest.mark.parametrize(("number", "kind"), [
+    ("+86" + MOBILE, None), ("10000000001", None), ("+861065520000", "phone.landline"),
+    ("+862584000000", "phone.landline"), ("+85251234567", "phone.abroad"),
+])  # fmt: skip
+def test_a_number_that_was_read_is_measured_by_the_policy_of_its_centre(
+    number: str, kind: str | None
+) -> None:
+    strict, lax = PhonePolicy(), PhonePolicy(abroad=True, landline=True)
+
+    refused = not_allowed(number, strict)
+
+    assert (refused and refused.code) == kind
+    assert not_allowed(number, lax) is None
 
 
 def test_the_fast_pattern_and_the_numbering_plan_agree_on_every_prefix() -> None:

@@ -59,6 +59,7 @@ banks:
   示例银行甲: {period: {days: 5}, hotline: 示例0001}
 reached_when: {sms: accepted, email: {no_bounce_after: 90m}}
 abroad_numbers: true
+landline_numbers: true
 team: ["13800138000", colleague@example.com]
 retention: {contact: 60d, proof: 1095d}
 overrides:
@@ -84,6 +85,7 @@ overrides:
     assert not centre.sms_receipt_required
     assert centre.email_no_bounce_after == timedelta(minutes=90)
     assert centre.abroad_numbers
+    assert centre.landline_numbers
     assert centre.team == ("13800138000", "colleague@example.com")
     assert centre.retention == Retention(timedelta(days=60), timedelta(days=1095))
     assert centre.counts_start_of(PHONE_REPORT)

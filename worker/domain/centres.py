@@ -105,6 +105,7 @@ class Centre:
     email_no_bounce_after: timedelta = timedelta(hours=4)
     sms_parts_per_day: int = USUAL_SMS_PARTS
     abroad_numbers: bool = False
+    landline_numbers: bool = False
     team: tuple[str, ...] = field(default=(), repr=False)
     retention: Retention = Retention()
     overrides: Mapping[str, RuleOverride] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _SANDBOX = re.compile(r"100000000[0-9]{2}")
+_MAINLAND_MOBILE = re.compile(r"\+861[3-9][0-9]{9}")  # no area code but Beijing's 10 begins with 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +14,20 @@ class PhonePolicy:
 
     `sandbox`: the numbers 100000000NN, which nobody can own; also allows times relative to today.
     `abroad`: mobiles outside the mainland (Hong Kong, Macau and Taiwan included).
+    `landline`: fixed lines of the mainland, which as a rule only a call reaches.
     """
 
     sandbox: bool = False
     abroad: bool = False
+    landline: bool = False
+
+    def lacks(self, phone: str) -> str:
+        """What would have to be allowed for a number that was read: `abroad`, `landline`, or
+        nothing."""
+        if is_sandbox_number(phone) or _MAINLAND_MOBILE.fullmatch(phone):
+            return ""
+        kind = "landline" if phone.startswith("+86") else "abroad"
+        return "" if getattr(self, kind) else kind
 
 
 def is_sandbox_number(phone: str) -> bool:

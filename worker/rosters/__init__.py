@@ -1,7 +1,7 @@
 """Rosters: files of cases as centres keep them (CSV, XLSX, YAML), read into checked rows."""
 
 from worker.domain.contacts import PhonePolicy
-from worker.rosters.addresses import read_email, read_phone
+from worker.rosters.addresses import not_allowed, read_email, read_phone
 from worker.rosters.errorlist import by_row, row_at, row_of, write_errors
 from worker.rosters.formulas import neutralised
 from worker.rosters.jsoncases import JsonCase, pointer_of, read_instant, read_json_case
@@ -19,6 +19,7 @@ __all__ = [
     "by_row",
     "describe_file",
     "neutralised",
+    "not_allowed",
     "pointer_of",
     "read_email",
     "read_instant",

@@ -20,6 +20,7 @@ _CHARACTERS = re.compile(r"[ (]*\+?[0-9 ()\-]+")
 _FILLING = re.compile(r"[ ()\-]")
 _LONGEST = 15  # digits of an international number: ITU-T E.164
 _LEAST = 7  # digits that make a part of a cell a number of its own
+_SHORT = 6  # digits at most of a number that holds within a network or a city alone
 
 AS_TEXT = Text(
     "请把该列设为文本格式，再重新填写",
@@ -28,10 +29,7 @@ AS_TEXT = Text(
 
 
 def read_phone(text: str, policy: PhonePolicy) -> str | Refusal:
-    """A mobile number as +8613800138000 (a sandbox number as its digits), or why not.
-
-    A landline is always refused, for no SMS reaches it.
-    """
+    """A mobile number as +8613800138000 (a sandbox number as its digits), or why not."""
     mobile = _MOBILE.fullmatch(text)
     if mobile is not None:
         return "+86" + mobile[1]
@@ -73,9 +71,16 @@ def _by_metadata(digits: str, policy: PhonePolicy) -> str | Refusal:
         return _wrong_length(digits) if at_home else _NOT_ABROAD
     kinds = phonenumbers.PhoneNumberType
     mobile = {kinds.MOBILE} if at_home else {kinds.MOBILE, kinds.FIXED_LINE_OR_MOBILE}
-    if phonenumbers.number_type(number) not in mobile:
+    kind = phonenumbers.number_type(number)
+    if kind not in mobile and not (at_home and policy.landline and kind == kinds.FIXED_LINE):
         return _LANDLINE
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def not_allowed(phone: str, policy: PhonePolicy) -> Refusal | None:
+    """Why a number that was read is refused at a centre of this policy."""
+    lacks = policy.lacks(phone)
+    return {"abroad": _ABROAD, "landline": _LANDLINE}[lacks] if lacks else None
 
 
 def _refused(code: str, zh: str, en: str) -> Refusal:
@@ -85,6 +90,8 @@ def _refused(code: str, zh: str, en: str) -> Refusal:
 
 def _wrong_length(digits: str) -> Refusal:
     count = _count_digits(digits)
+    if 0 < count <= _SHORT:
+        return _SHORT_NUMBER
     return _refused(
         "phone.invalid",
         f"不是有效的手机号码（共 {count} 位数字）",
@@ -123,6 +130,13 @@ _LANDLINE = Refusal(
     "phone.landline",
     Text("不是手机号码，收不到短信", "not a mobile: no SMS reaches it"),
     Text("请填手机号码，或改填邮箱", "enter a mobile number, or an e-mail address instead"),
+)
+_SHORT_NUMBER = Refusal(
+    "phone.short",
+    Text(
+        "是短号，出了本网就收不到短信", "a short number: no SMS reaches it from outside its network"
+    ),
+    _ONE_MOBILE,
 )
 
 # Plain addresses under the usual domains, all of which email-validator accepts unchanged.

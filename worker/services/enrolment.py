@@ -14,7 +14,7 @@ from pathlib import Path
 from worker.crashpoints import crash_point
 from worker.domain.calendar import in_china
 from worker.domain.cases import Event, Objection, refusals
-from worker.domain.contacts import PhonePolicy, event_word
+from worker.domain.contacts import event_word
 from worker.domain.errors import BadData, Fault, QidaError, Text, Unavailable
 from worker.rosters import EVENT_WORDS, RosterRow, read_roster
 from worker.services.applying import (
@@ -29,6 +29,7 @@ from worker.services.applying import (
 )
 from worker.services.casework import event_of, rework
 from worker.services.context import Context
+from worker.services.refusing import any_centres_phones
 from worker.store.audit import Entry, append_audit
 from worker.store.cases import CaseFile, case_files, lock_cases
 from worker.store.database import Session
@@ -58,12 +59,10 @@ def enrol_file(
 
     Raises BadData where the file as a whole cannot be read.
     """
-    abroad = any(centre.abroad_numbers for centre in context.centres.values())
-    policy = PhonePolicy(sandbox=context.simulated, abroad=abroad)
     words = event_words(context)
 
     def enrol(*, dry_run: bool) -> Enrolment:
-        rows = read_roster(path, phones=policy, now=now, events=words)
+        rows = read_roster(path, phones=any_centres_phones(context), now=now, events=words)
         return enrol_rows(context, rows, now=now, dry_run=dry_run, progress=progress)
 
     if not all_or_nothing:

@@ -5,9 +5,10 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from worker.domain.centres import Centre
+from worker.domain.contacts import PhonePolicy
 from worker.domain.errors import Fault, Text, worded_place
 from worker.domain.rules import Procedure
-from worker.rosters import RosterRow
+from worker.rosters import RosterRow, not_allowed
 from worker.services.context import Context
 
 
@@ -35,7 +36,7 @@ def sift(context: Context, centre_id: str, rows: Sequence[RosterRow], stored: st
     faults: list[Fault] = []
     for row in rows:
         fault = _wrong_procedure(context, centre, row, named, first)
-        fault = fault or _wrong_bank(centre, row, procedure)
+        fault = fault or _wrong_bank(centre, row, procedure) or _wrong_phone(context, centre, row)
         if fault:
             faults.append(fault)
         else:
@@ -45,6 +46,29 @@ def sift(context: Context, centre_id: str, rows: Sequence[RosterRow], stored: st
         faults = faults or [lacking]
         return Sifted([], procedure, faults + left_with(rest, faults[0].place))
     return Sifted(taken, procedure, faults)
+
+
+def phones_of(context: Context, centre_id: str) -> PhonePolicy:
+    """Which numbers a centre takes. Raises BadData where there is no such centre."""
+    centre = context.centre(centre_id)
+    return PhonePolicy(context.simulated, centre.abroad_numbers, centre.landline_numbers)
+
+
+def any_centres_phones(context: Context) -> PhonePolicy:
+    """Which numbers some centre takes: whose row it is shows only once it is read."""
+    each = [phones_of(context, centre_id) for centre_id in context.centres]
+    abroad, landline = any(one.abroad for one in each), any(one.landline for one in each)
+    return PhonePolicy(context.simulated, abroad, landline)
+
+
+def _wrong_phone(context: Context, centre: Centre, row: RosterRow) -> Fault | None:
+    """A kind of number that this centre does not take, though another one may."""
+    policy = phones_of(context, centre.id)
+    for name in ("phone", "second_phone"):
+        phone = getattr(row, name)
+        if phone and (refusal := not_allowed(phone, policy)):
+            return refusal.at(row.at(name))
+    return None
 
 
 def left_with(rows: Iterable[RosterRow], place: str) -> list[Fault]:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from worker.domain.contacts import PhonePolicy
 from worker.domain.errors import BadData, Fault, Text
 from worker.rosters import JsonCase, RosterRow, pointer_of, read_json_case
 from worker.services.api_keys import Caller
@@ -15,6 +14,7 @@ from worker.services.applying import CaseKey, Desk, Outcome
 from worker.services.casebook import Seen, event_in_force, require_as_seen, seen_in
 from worker.services.context import Context
 from worker.services.enrolment import event_words, void_event
+from worker.services.refusing import phones_of
 from worker.services.team import not_on_team_list
 from worker.services.turning_away import Refused, refuse
 from worker.store.cases import CaseFile, case_files, case_ids, lock_cases
@@ -116,12 +116,11 @@ _VOIDED_MEND = Text("无需再作废", "there is nothing left to do")
 
 def _checked(context: Context, caller: Caller, case: JsonCase, now: datetime) -> list[RosterRow]:
     centre_id = caller.centre_id or ""
-    abroad = context.centre(centre_id).abroad_numbers
     cells = {**case.cells, "centre": centre_id}
     read = list(
         read_json_case(
             JsonCase(cells, case.events, case.at),
-            phones=PhonePolicy(sandbox=context.simulated, abroad=abroad),
+            phones=phones_of(context, centre_id),
             now=now,
             words=event_words(context),
         )

@@ -26,7 +26,7 @@ _MEND = Text(
 
 def team_of(context: Context, centre_id: str) -> frozenset[str]:
     """Their numbers and addresses, written as those of cases are."""
-    policy = PhonePolicy(sandbox=context.simulated, abroad=True)
+    policy = PhonePolicy(sandbox=context.simulated, abroad=True, landline=True)
     read = (
         read_email(one) if "@" in one else read_phone(one, policy)
         for one in context.centre(centre_id).team
