@@ -130,6 +130,7 @@ def test_act_by_closes_the_last_open_minute_before_the_earliest_end(
     start=BEFORE_NATIONAL_DAY + timedelta(hours=1),
     hours=4,
 )
+@example(centre=Centre("c", "示例中心", "示例", "示例"), start=BEFORE_NATIONAL_DAY, hours=4)
 def test_act_by_of_a_few_hours_lies_within_them(
     centre: Centre, start: datetime, hours: int, calendar: WorkingCalendar
 ) -> None:
