@@ -7,8 +7,9 @@ import pytest
 
 from tests.channels.wire import Wire
 from tests.services.desk import NO_RECEIPT, Desk
+from worker.domain.centres import Centre
 from worker.engines.duties import Duties
-from worker.runtime import Runtime
+from worker.runtime import Runtime, know_centres
 from worker.settings import Settings
 
 
@@ -37,21 +38,41 @@ def test_an_audit_that_finds_nobody_at_risk_gives_one_sign(desk: Desk, listener:
     assert [(asked.method, asked.target) for asked in listener.asked] == [("GET", "/alive")]
 
 
+def without_sign(desk: Desk, listener: Wire, **changed: Centre) -> list[dict[str, int]]:
+    """Two audits where one case is at risk, and one of a centre that is as given, or gone."""
+    (demo,) = desk.context.centres.values()
+    other = replace(demo, id="other")
+    know_centres(desk.context.db, {"other": other}, desk.now)
+    desk.context = replace(desk.context, centres={"other": other, "demo": demo})
+    desk.enrol(phone=NO_RECEIPT, centre="demo")
+    desk.enrol("B-1", centre="other")
+    for at in ("2026-11-20T16:30", "2026-11-24T09:00", "2026-11-25T09:00", "2026-11-25T14:00"):
+        desk.at(at).send()
+    desk.context = replace(desk.context, centres={"demo": demo, **changed}, _offices={}, _terms={})
+    counts = [audited(desk.at("2026-11-25T14:31"), listener), audited(desk, listener)]
+    assert listener.asked == []
+    return counts
+
+
 def test_an_audit_that_cannot_judge_one_centre_judges_the_others_and_gives_none(
     desk: Desk, listener: Wire
 ) -> None:
-    desk.enrol(phone=NO_RECEIPT)
-    for at in ("2026-11-20T16:30", "2026-11-24T09:00", "2026-11-25T09:00", "2026-11-25T14:00"):
-        desk.at(at).send()
     (demo,) = desk.context.centres.values()
-    strange = replace(demo, id="a-strange-one", region="no calendar")
-    desk.context = replace(desk.context, centres={strange.id: strange, demo.id: demo})
+    strange = replace(demo, id="other", region="no calendar")
 
-    counts = audited(desk.at("2026-11-25T14:31"), listener)
-    again = audited(desk, listener)
+    counts = without_sign(desk, listener, other=strange)
 
-    assert (counts, again) == ({"failed": 1, "called": 1}, {"failed": 1})
-    assert listener.asked == []
+    assert counts == [{"failed": 1, "called": 1}, {"failed": 1}]
+
+
+def test_an_audit_gives_none_while_the_file_of_a_centre_with_cases_is_gone(
+    desk: Desk, listener: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    counts = without_sign(desk, listener)
+
+    assert counts == [{"failed": 1, "called": 1}, {"failed": 1}]
+    gone = [one for one in caplog.records if one.getMessage() == "centre.not_audited"]
+    assert {vars(one)["centre_id"] for one in gone} == {"other"}
 
 
 def test_an_audit_that_finds_someone_at_risk_gives_none(desk: Desk, listener: Wire) -> None:

@@ -11,7 +11,7 @@ from worker.domain.errors import QidaError
 from worker.services.context import Context
 from worker.services.ladder import open_call_task
 from worker.services.receipts import unheard_of_last
-from worker.store.cases import Reach, lapses_at_risk, lock_cases
+from worker.store.cases import Reach, centre_ids, has_open_lapses, lapses_at_risk, lock_cases
 from worker.store.database import Session
 from worker.store.tables import DeadlineRow
 
@@ -38,11 +38,11 @@ def audit(context: Context, *, now: datetime) -> Counter[str]:
     at_risk: list[DeadlineRow] = []
     with context.db.reading() as session:  # looking through all of them holds up no writer
         silent = _silent_senders(session, context, now)
-        for centre in context.centres.values():
+        for centre_id in (*context.centres, *_gone(session, context, now)):
             try:
-                reach = _reach(context, centre, silent, now)
-            except QidaError:
-                log.exception("centre.not_audited", extra={"centre_id": centre.id})
+                reach = _reach(context, context.centre(centre_id), silent, now)
+            except QidaError:  # its file is gone, or its region has no calendar
+                log.exception("centre.not_audited", extra={"centre_id": centre_id})
                 counts["failed"] += 1
                 continue
             at_risk += lapses_at_risk(session, now, reach)
@@ -56,6 +56,12 @@ def audit(context: Context, *, now: datetime) -> Counter[str]:
                 counts["called"] += 1
                 log.warning("deadline.at_risk", extra={"deadline_id": found.id})
     return +counts
+
+
+def _gone(session: Session, context: Context, now: datetime) -> list[str]:
+    """Centres without a file that still have a lapse running."""
+    unknown = (one for one in centre_ids(session) if one not in context.centres)
+    return [one for one in unknown if has_open_lapses(session, one, now)]
 
 
 def _reach(context: Context, centre: Centre, silent: int, now: datetime) -> Reach:

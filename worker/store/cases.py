@@ -263,6 +263,17 @@ def lapses_at_risk(session: Session, now: datetime, reach: Reach) -> Sequence[De
     ).all()
 
 
+def has_open_lapses(session: Session, centre_id: str, now: datetime) -> bool:
+    """Whether a lapse of a centre still runs."""
+    found = select(DeadlineRow.id).where(
+        DeadlineRow.centre_id == centre_id,
+        DeadlineRow.state == DeadlineState.OPEN,
+        DeadlineRow.kind == "lapse",
+        col(DeadlineRow.latest_at) > now,
+    )
+    return session.exec(found.limit(1)).first() is not None
+
+
 def find_cases(
     session: Session, *, centre_id: str | None = None, state: str | None = None
 ) -> Sequence[CaseRow]:
