@@ -90,7 +90,7 @@ def _refused(code: str, zh: str, en: str) -> Refusal:
 
 def _wrong_length(digits: str) -> Refusal:
     count = _count_digits(digits)
-    if 0 < count <= _SHORT:
+    if 0 < count <= _SHORT and digits[0] not in "+0":
         return _SHORT_NUMBER
     return _refused(
         "phone.invalid",
