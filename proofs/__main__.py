@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
+from proofs.contract import prove_contract
 from proofs.loops import Loop, Size, run_all
 from proofs.plants import PLANTS
 from proofs.simulation.planted import PLANTED as SIMULATED_PLANTS
@@ -21,6 +22,7 @@ CI_PLANTS = ("send_before_record", "resend_if_unsure")
 CI_SIMULATED_PLANTS = ("resend_if_unsure", "lost_at_once", "silence_is_not_sent")
 ALL_SEEDS, CI_SEEDS = Order(10_000), Order(150, most_seconds=75)
 ALL_STOPS, FEW_STOPS = 200, 4
+ALL_REQUESTS, CI_REQUESTS = 10_000, 600
 
 
 SHORT, LONG = Size(150, 5, 20), Size(10_000, 200, 100)
@@ -76,7 +78,9 @@ def main() -> None:
     """Exit code 0 when everything held, 1 when not."""
     given = _arguments()
     kills, seed = given.kills, given.seed
-    if given.stopping:
+    if given.contract:
+        held = prove_contract(given.cases, seed)
+    elif given.stopping:
         times = QUICK if given.quick else REAL
         if given.planted == "all":
             held = prove_stops(given.stopping, times, STOPPING_PLANTS, seed)
@@ -88,9 +92,11 @@ def main() -> None:
         held = prove(_sized(LONG, kills), PLANTS, seed, on_postgresql(ON_POSTGRESQL, seed))
         held = prove_stops(ALL_STOPS, REAL, STOPPING_PLANTS, seed) and held
         held = prove_by_seeds(ALL_SEEDS, SIMULATED_PLANTS) and held
+        held = prove_contract(ALL_REQUESTS, seed) and held
     elif given.short:
         held = prove(_sized(SHORT, kills), CI_PLANTS, seed)
         held = prove_by_seeds(CI_SEEDS, CI_SIMULATED_PLANTS) and held
+        held = prove_contract(CI_REQUESTS, seed) and held
     elif given.postgresql:
         held = _is_clean(on_postgresql(_sized(ON_POSTGRESQL, kills), seed))
     else:
@@ -128,7 +134,9 @@ def _arguments() -> argparse.Namespace:
     which.add_argument("--plant", choices=PLANTS, default="", help="the loop with a planted bug")
     which.add_argument("--simulate", action="store_true", help="seeds of simulated weeks")
     which.add_argument("--replay", type=int, metavar="SEED", help="one such seed, its books kept")
+    which.add_argument("--contract", action="store_true", help="the API against openapi.json")
     which.add_argument("--stopping", type=int, metavar="N", help="SIGTERM to so many workers")
+    parser.add_argument("--cases", type=int, default=ALL_REQUESTS, help="so many requests at least")
     parser.add_argument("--quick", action="store_true", help="stop with times cut to a tenth")
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first one")

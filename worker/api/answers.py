@@ -16,7 +16,14 @@ CaseId = Annotated[
         examples=["ref:A-1"],
     ),
 ]
-EventId = Annotated[str, Path(max_length=80, description="An event's id.")]
+EventId = Annotated[
+    str,
+    Path(
+        max_length=80,
+        description="An event's id, as the case shows it.",
+        examples=["01a1f813a7403f298327d79cbc09ddba"],
+    ),
+]
 IfMatch = Annotated[
     str | SkipJsonSchema[None],
     Header(max_length=1000, description="Entity tags of the case as last seen, or `*`."),

@@ -13,6 +13,7 @@ from worker.api.cases import cases
 from worker.api.desk import Desk, desk_of
 from worker.api.docs import docs
 from worker.api.envelope import Envelope
+from worker.api.examples import ANSWERS, PROBLEM
 from worker.api.metrics import metering
 from worker.api.pace import Pace
 from worker.api.previews import previews
@@ -35,14 +36,32 @@ _ABOUT = (
 
 
 class _Described(FastAPI):
-    """FastAPI, with the schema of problems in its description: no route has it as its answer."""
+    """FastAPI, with what its description lacks: the schema of problems, since no route has it as
+    its answer, and an example of each good answer."""
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         described = super().openapi()
         problem = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
+        problem["examples"] = [PROBLEM]
         described["components"]["schemas"] |= {**problem.pop("$defs", {}), "ProblemOut": problem}
+        for operation in operations(described):
+            for status, answer in operation["responses"].items():
+                if status.startswith("2"):
+                    _show(answer, ANSWERS.get(operation["operationId"]))
         return described
+
+
+def operations(described: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every operation of an OpenAPI document."""
+    return [one for methods in described["paths"].values() for one in methods.values()]
+
+
+def _show(answer: dict[str, Any], example: object) -> None:
+    """Put the example beside the schema it fits: text where it is text."""
+    for media_type, content in answer.get("content", {}).items():
+        if (media_type == "application/json") != isinstance(example, str) and example is not None:
+            content["example"] = example
 
 
 def create_app(
@@ -74,15 +93,20 @@ def create_app(
     return app
 
 
-@health.get("/healthz")
+@health.get("/healthz", summary="进程在运行 · Whether the process answers")
 def healthz() -> dict[str, str]:
-    """Whether the process answers."""
+    """Nothing else is asked: for the supervisor that would start it again."""
     return {"status": "ok"}
 
 
-@health.get("/readyz", responses={503: {"description": "The database is away"}})
+@health.get(
+    "/readyz",
+    summary="可以接受请求 · Whether the database answers, too",
+    response_model=dict[str, str],
+    responses={503: {"description": "The database is away"}},
+)
 def readyz(request: Request) -> JSONResponse:
-    """Whether the database answers, too."""
+    """For the balancer that would send requests elsewhere."""
     try:
         with desk_of(request).context.db.reading() as session:
             session.connection()

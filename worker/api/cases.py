@@ -41,7 +41,12 @@ _TAKEN: dict[int | str, dict[str, Any]] = {
 }
 
 
-@cases.post("", response_model=schemas.Submitted, responses=_TAKEN | problems(409, 412, 413))
+@cases.post(
+    "",
+    summary="登记或更新案件 · Enrol a case",
+    response_model=schemas.Submitted,
+    responses=_TAKEN | problems(409, 412, 413),
+)
 def enrol_case(
     case: schemas.CaseIn,
     visit: WritingVisit,
@@ -96,7 +101,7 @@ def _note(text: Text) -> dict[str, str]:
     return {"zh": text.zh, "en": text.en}
 
 
-@cases.get("", responses=problems())
+@cases.get("", summary="案件列表 · List cases", responses=problems())
 def list_cases(  # noqa: PLR0913  # each filter is a parameter of the request
     request: Request,
     response: Response,
@@ -117,7 +122,7 @@ def list_cases(  # noqa: PLR0913  # each filter is a parameter of the request
     return schemas.CasePage.model_validate({"items": items, "next": following})
 
 
-@cases.get("/{case_id}", responses=problems(404))
+@cases.get("/{case_id}", summary="查看案件 · Show a case", responses=problems(404))
 def show_case(case_id: CaseId, response: Response, visit: ReadingVisit) -> schemas.CaseOut:
     """One case with its events; the contact is masked."""
     view, etag = case_view(visit.context, _case(visit, case_id))
@@ -129,14 +134,22 @@ def _case(visit: Visit, written: str) -> str:
     return case_of(visit.context, visit.caller, written)
 
 
-@cases.get("/{case_id}/deadlines", responses=problems(404))
+@cases.get(
+    "/{case_id}/deadlines",
+    summary="期限与推算过程 · List deadlines with their derivation",
+    responses=problems(404),
+)
 def list_deadlines(case_id: CaseId, visit: ReadingVisit) -> schemas.Deadlines:
     """The deadlines of a case, each with its derivation."""
     items = deadline_views(visit.context, _case(visit, case_id))
     return schemas.Deadlines.model_validate({"items": items})
 
 
-@cases.get("/{case_id}/reminders", responses=problems(404))
+@cases.get(
+    "/{case_id}/reminders",
+    summary="提醒与发送情况 · List reminders with their attempts",
+    responses=problems(404),
+)
 def list_reminders(case_id: CaseId, visit: ReadingVisit) -> schemas.Reminders:
     """The reminders of a case, each with its attempts."""
     items = reminder_views(visit.context, _case(visit, case_id))
@@ -145,6 +158,7 @@ def list_reminders(case_id: CaseId, visit: ReadingVisit) -> schemas.Reminders:
 
 @cases.post(
     "/{case_id}/events",
+    summary="记录事项 · Record an event",
     response_model=schemas.Submitted,
     responses=_TAKEN | problems(404, 409, 412, 413),
 )
@@ -173,6 +187,7 @@ def record_event(
 
 @cases.post(
     "/{case_id}/events/{event_id}/void",
+    summary="作废事项 · Take an event back",
     response_model=schemas.CaseOut,
     responses=problems(404, 409, 412, 413),
 )

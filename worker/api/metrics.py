@@ -32,9 +32,14 @@ def metering() -> APIRouter:
     """The route, with the figures it counted last."""
     router, scrape = APIRouter(tags=["operators"]), Scrape()
 
-    @router.get("/metrics", response_class=Response, responses=_TEXT | problems())
+    @router.get(
+        "/metrics",
+        summary="监控指标 · Figures for Prometheus",
+        response_class=Response,
+        responses=_TEXT | problems(),
+    )
     def show_metrics(visit: MetricsVisit) -> Response:
-        """Figures for Prometheus, counted by the database at most ten seconds ago."""
+        """Counted by the database at most ten seconds ago, whichever process did the work."""
         return Response(scrape.text(visit), media_type=_CONTENT_TYPE)
 
     return router

@@ -15,7 +15,7 @@ _ONE_OF_TWO = Text("rule 与 period 须恰好写一个", "give exactly one of ru
 _KEEP_ONE = Text("请保留其中一个", "keep one of them")
 
 
-@previews.post("/preview", responses=problems(413))
+@previews.post("/preview", summary="试算期限 · Preview a deadline", responses=problems(413))
 def preview(asked: schemas.PreviewIn, visit: ReadingVisit) -> schemas.DerivationOut:
     """When a rule's deadline or a bare period ends at this centre, day by day."""
     if (asked.rule is None) == (asked.period is None):

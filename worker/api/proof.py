@@ -29,6 +29,7 @@ _FOUND: dict[int | str, dict[str, Any]] = {
 
 @proof.get(
     "/{case_id}/evidence",
+    summary="提醒证据 · Show what proves a case's reminders",
     response_model=schemas.EvidenceOut,
     responses=_FOUND | problems(404),
 )

@@ -18,7 +18,7 @@ _NO_DUTY = Text("没有这个任务", "there is no such duty")
 _DUTIES = Text(f"共有：{'、'.join(DUTIES)}", f"there are: {', '.join(DUTIES)}")
 
 
-@runs.get("", responses=problems())
+@runs.get("", summary="任务运行记录 · List job runs", responses=problems())
 def list_runs(
     visit: RunsVisit,
     duty: Annotated[str | SkipJsonSchema[None], Query(max_length=40)] = None,

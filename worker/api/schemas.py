@@ -4,6 +4,7 @@ rosters are read, so that a case is taken alike whichever way it comes."""
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 CaseState = Literal["open", "closed"]
 
@@ -19,6 +20,9 @@ Instant = Annotated[
 ]
 
 
+A_REPORT: JsonDict = {"event": "reported_by_phone", "occurred_at": "2026-11-20T16:20:00+08:00"}
+
+
 class _Given(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -26,17 +30,23 @@ class _Given(BaseModel):
 class Contact(_Given):
     """How the citizen is reached. A new case needs a phone number or an e-mail address."""
 
-    name: Cell | None = None
-    phone: Cell | None = Field(default=None, description="A mainland mobile number.")
-    email: Cell | None = None
-    language: Literal["zh", "en"] | None = None
+    name: Cell | None = Field(default=None, examples=["张三"])
+    phone: Cell | None = Field(
+        default=None, description="A mainland mobile number.", examples=["10000000001"]
+    )
+    email: Cell | None = Field(default=None, examples=["zhangsan@example.com"])
+    language: Literal["zh", "en"] | None = Field(default=None, examples=["zh"])
     second_phone: Cell | None = Field(
-        default=None, description="Of someone who agreed to be asked in the citizen's stead."
+        default=None,
+        description="Of someone who agreed to be asked in the citizen's stead.",
+        examples=["10000000022"],
     )
 
 
 class EventIn(_Given):
     """Something that happened."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [A_REPORT]})
 
     event: Annotated[str, Field(min_length=1, max_length=200, examples=["reported_by_phone"])]
     occurred_at: Instant
@@ -56,26 +66,38 @@ class CaseIn(_Given):
                     "procedure": "national",
                     "contact": {"name": "张三", "phone": "10000000001", "language": "zh"},
                     "card_last4": "0042",
-                    "events": [
-                        {"event": "reported_by_phone", "occurred_at": "2026-11-20T16:20:00+08:00"}
-                    ],
+                    "events": [A_REPORT],
                 }
             ]
         }
     )
 
     reference: Annotated[str, Field(min_length=1, max_length=64, examples=["A-1"])]
-    procedure: Cell | None = Field(default=None, description="Required for a new case.")
-    contact: Contact = Contact()
-    card_last4: Cell | None = None
-    bank: Cell | None = None
-    events: Annotated[list[EventIn], Field(max_length=100)] = []
+    procedure: Cell | None = Field(
+        default=None, description="Required for a new case.", examples=["national"]
+    )
+    contact: Contact = Field(
+        default=Contact(), examples=[{"name": "张三", "phone": "10000000001", "language": "zh"}]
+    )
+    card_last4: Cell | None = Field(default=None, examples=["0042"])
+    bank: Cell | None = Field(
+        default=None,
+        description="Required where the bank sets the period.",
+        examples=["示例银行甲"],
+    )
+    events: Annotated[list[EventIn], Field(max_length=100)] = Field(
+        default=[], examples=[[A_REPORT]]
+    )
 
 
 class VoidIn(_Given):
     """Why an event is taken back; without names and numbers, for the audit trail keeps it."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "填错日期"}]})
+
+    reason: Annotated[
+        str, Field(min_length=1, max_length=200, pattern=r"\S", examples=["填错日期"])
+    ]
 
 
 class PeriodIn(_Given):
@@ -101,9 +123,11 @@ class PreviewIn(_Given):
     )
 
     starts_at: Instant
-    rule: Cell | None = None
-    period: PeriodIn | None = None
-    bank: Cell | None = None
+    rule: Cell | None = Field(
+        default=None, description="By its id, as `national.phone-loss-report`."
+    )
+    period: PeriodIn | None = Field(default=None, examples=[{"working_days": 3}])
+    bank: Cell | None = Field(default=None, examples=["示例银行甲"])
 
 
 class Note(BaseModel):
