@@ -157,6 +157,7 @@ def test_the_fast_pattern_and_the_numbering_plan_agree_on_every_prefix() -> None
         ("zhang.san+1@example.com", "zhang.san+1@example.com"),
         ("Zhang_San@EXAMPLE.com", "Zhang_San@example.com"),
         ("a@b-c.example.cn", "a@b-c.example.cn"),
+        ("a@example.test", "a@example.test"),
         ("a@例子.中国", "a@xn--fsqu00a.xn--fiqs8s"),
     ],
 )
@@ -171,7 +172,6 @@ def test_an_address_is_read_with_its_domain_in_ascii(written: str, meant: str) -
         ("a@b", "email.invalid"),
         ("a..b@example.com", "email.invalid"),
         ("张三@example.com", "email.invalid"),
-        ("a@example.test", "email.invalid"),
         ("a@[127.0.0.1]", "email.invalid"),
         ("=?utf-8?q?a?=@example.com", "email.invalid"),
         ("a=?b@example.com", "email.invalid"),
