@@ -129,7 +129,25 @@ def test_a_message_lost_twice_goes_to_a_person_and_is_never_sent_a_third_time(de
     assert len(provider.handed) == 2
     assert [row.state for row in desk.attempts()] == ["lost", "lost"]
     assert desk.reminder().state == "needs_person"
-    assert desk.reasons() == ["lost_twice"]
+    assert desk.reasons() == ["not_reached:lost_twice"]
+
+
+@both_engines
+def test_a_message_lost_twice_is_followed_by_a_mail(desk: Desk) -> None:
+    provider = Provider(UNCERTAIN, found=[NOTHING])
+    desk.enrol(phone=DELIVERED, email="someone@example.com")
+    desk.through(provider, Provider(kind="email"))
+    desk.send()
+
+    for _ in range(2):
+        for step in LOOKS_AT:
+            desk.after(minutes=step.seconds / 60).settle()
+        desk.send()
+
+    assert len(provider.handed) == 2
+    assert desk.reminder().state == "undelivered"
+    assert desk.states()["at_once email"] == "accepted"
+    assert desk.reasons() == []
 
 
 def test_advice_without_a_date_that_was_lost_twice_is_nobodys_call(desk: Desk) -> None:

@@ -21,7 +21,7 @@ from worker.domain.delivery import (
 )
 from worker.domain.reminders import later
 from worker.services.context import Context
-from worker.services.ladder import open_call_task
+from worker.services.ladder import climb_with_carried
 from worker.store.attempts import (
     Seen,
     add_event,
@@ -202,7 +202,7 @@ def _bind(session: Session, attempt: AttemptRow, hit: Receipt, due: Due, now: da
 
 
 def _lose(session: Session, attempt: AttemptRow, misses: int, now: datetime) -> str:
-    """Nothing was sent. One more attempt, once only; then a person (promise 3)."""
+    """Nothing was sent. One more attempt, once only (promise 3); then the next means."""
     again = lost_before(session, attempt.reminder_id) == 0
     values = {"state": AttemptState.LOST, "misses": misses, "next_check_at": None}
     if not move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values):
@@ -212,6 +212,7 @@ def _lose(session: Session, attempt: AttemptRow, misses: int, now: datetime) -> 
         set_state(session, [attempt.reminder_id], ReminderState.PLANNED, now=now,
                   reason="again_after_lost", due_at=later(now))  # fmt: skip
         return "lost"
-    set_state(session, [attempt.reminder_id], ReminderState.NEEDS_PERSON, now=now, reason="lost")
-    open_call_task(session, due.deadline, reason="lost_twice", now=now, reminder=due.reminder)
+    set_state(session, [attempt.reminder_id], ReminderState.UNDELIVERED, now=now, reason="lost")
+    session.refresh(due.reminder)
+    climb_with_carried(session, due, why="lost_twice", now=now)
     return "lost"
