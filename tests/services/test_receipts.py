@@ -125,6 +125,27 @@ def test_a_delivered_callback_does_not_correct_a_negative_final(desk: Desk) -> N
 
 
 @both_engines
+def test_callbacks_that_contradict_each_other_have_the_provider_asked(desk: Desk) -> None:
+    provider = Provider(Accepted("P1"), receipts=[None, Receipt("", "delivered", DELIVERED)])
+    desk.enrol()
+    desk.through(provider)
+    desk.send()
+    desk.receive(UNDELIVERED, code="30003", is_transient=True)
+    silent = desk.poll()
+
+    desk.receive(DELIVERED)
+    desk.receive(SENT)  # a late one does not take the question back
+    desk.poll()
+    unclear = desk.reminder().state
+    desk.after(minutes=5).poll()
+
+    assert (silent, unclear) == ({}, "planned")
+    assert (desk.attempt.state, desk.reminder().state) == ("delivered", "delivered")
+    assert desk.after(hours=3).send() == {}
+    assert provider.polled == 2
+
+
+@both_engines
 def test_a_poll_asked_before_a_negative_callback_came_corrects_it(desk: Desk) -> None:
     class Asked(Provider):
         def poll(self, provider_id: str, **said: datetime) -> Receipt | None:

@@ -129,7 +129,7 @@ def poll(context: Context, *, now: datetime) -> Counter[str]:
 def _due(context: Context, seen: set[str], now: datetime) -> list[AttemptRow]:
     """The next to ask after; each once in a pass, so that one that fails holds up no other."""
     with context.db.reading() as session:
-        found = due_for_check(session, _ON_ITS_WAY, now, _BATCH + len(seen))
+        found = due_for_check(session, (*_ON_ITS_WAY, *_FAILED), now, _BATCH + len(seen))
         return [attempt for attempt in found if attempt.id not in seen]
 
 
@@ -183,6 +183,8 @@ def _silent(
     """Nothing new: ask again later, or give up after 72 hours (sooner where it is gone)."""
     current = AttemptState(attempt.state)
     if current not in _ON_ITS_WAY:
+        check_at = attempt.next_check_at and next_poll_at(attempt.started_at, None, now)
+        move_attempt(session, attempt.id, current, {"next_check_at": check_at})
         return str(current)
     due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
     check_at = next_poll_at(attempt.started_at, due.deadline.act_by_at, now)
@@ -220,10 +222,12 @@ def _applied(
     if state in _ON_ITS_WAY:
         check_at = next_poll_at(attempt.started_at, due.deadline.act_by_at, now)
         state = state if check_at else AttemptState.UNCONFIRMED
+    if state not in OPEN_ATTEMPTS:
+        check_at = _contradicted_at(attempt, receipt, state, source, now)
     values = {
         "state": state,
         "provider_id": attempt.provider_id or receipt.provider_id or None,
-        "next_check_at": check_at if state in OPEN_ATTEMPTS else None,
+        "next_check_at": check_at,
     }
     if state is not current:  # a late word is kept as an event and overwrites nothing
         values |= {
@@ -239,6 +243,17 @@ def _applied(
         ended = state is AttemptState.UNCONFIRMED
         _climb_if_silent(session, context, attempt, due, now, has_ended=ended)
     return str(state)
+
+
+def _contradicted_at(
+    attempt: AttemptRow, receipt: Receipt, state: AttemptState, source: Source, now: datetime
+) -> datetime | None:
+    """When to ask the provider which of two final words holds: callbacks come in any order, so one
+    that says `delivered` after a failure may be the later word, or the older."""
+    if source == "poll" or state != attempt.state:
+        return None
+    contradicts = source == "callback" and receipt.state is AttemptState.DELIVERED
+    return now if contradicts and state in _FAILED else attempt.next_check_at
 
 
 def _redact_at(
