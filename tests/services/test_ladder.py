@@ -20,6 +20,7 @@ from tests.services.desk import (
 from worker.domain.delivery import (
     Accepted,
     AttemptState,
+    NotSent,
     Prepared,
     Receipt,
     SendRequest,
@@ -99,6 +100,36 @@ def test_a_rejected_message_climbs_at_once(desk: Desk) -> None:
 
     assert desk.states()["at_once email"] == "accepted"
     assert desk.reminder().state == "undelivered"
+
+
+def test_a_message_that_cannot_be_sent_in_time_has_a_mail_beside_it_once(desk: Desk) -> None:
+    provider = Provider(NotSent("no route"))
+    desk.enrol(phone=DELIVERED, email=MAIL, second_phone=SECOND)
+    desk.through(provider, Provider(kind="email"))
+    desk.at("2026-11-24T11:00").send()
+    early = desk.states()
+
+    for at in ("2026-11-25T14:01", "2026-11-25T14:03", "2026-11-25T14:06", "2026-11-25T14:12"):
+        desk.at(at).send()
+
+    assert {row.split()[-1] for row in early} == {"sms"}
+    rungs = [row for row in desk.reminders() if row.channel == "email"]
+    assert [(row.state, row.reason) for row in rungs] == [("accepted", "ladder:not_sent")]
+    assert {row.recipient for row in desk.reminders()} == {"citizen"}
+    assert desk.calls() == []
+
+
+def test_a_message_that_cannot_be_sent_stays_planned_where_there_is_no_other_means(
+    desk: Desk,
+) -> None:
+    desk.enrol()
+    desk.through(Provider(NotSent("no route")))
+
+    for at in ("2026-11-25T14:01", "2026-11-25T14:03", "2026-11-25T14:06", "2026-11-25T14:12"):
+        desk.at(at).send()
+
+    assert desk.reminder("open_hours_3").state == "planned"
+    assert desk.calls() == []
 
 
 def test_an_address_no_channel_takes_climbs_at_once(desk: Desk) -> None:

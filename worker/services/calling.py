@@ -176,6 +176,7 @@ _WHY: Mapping[str, Text] = {
     "refused": Text("运营商不接受本单位的账户或设置", "the provider refuses our account or set-up"),
     "channel_rests": Text("发送渠道暂停，等不及恢复", "the channel rests for too long"),
     "not_on_team_list": Text("试用密钥不能发给此号码或邮箱", "a trial key may not write to them"),
+    "not_sent": Text("没能交给运营商", "it could not be handed to the provider"),
     "no_receipt": Text("没有回执", "no receipt came"),
     "undelivered": Text("未送达", "not delivered"),
     "failed": Text("发送失败", "sending failed"),

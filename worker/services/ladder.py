@@ -47,9 +47,23 @@ def climb(
         return
     if _is_climbing(session, deadline, reminder, now):
         return
+    if means := _next_means(session, case, reminder, now):
+        session.add(_rung(reminder, *means, why, now))
+        return
+    if reminder.state == ReminderState.UNDELIVERED:
+        reminder.state = ReminderState.NEEDS_PERSON
+        reminder.reason = why
+    if reminder.step != "lapsed":
+        open_call_task(session, deadline, reason=f"not_reached:{why}", now=now, reminder=reminder)
+
+
+def _next_means(
+    session: Session, case: CaseRow, reminder: ReminderRow, now: datetime
+) -> tuple[str, str] | None:
+    """Recipient and channel that this step was not sent by yet, while that helps."""
     used = {
         (row.recipient, row.channel)
-        for row in reminders_of_deadline(session, deadline.id)
+        for row in reminders_of_deadline(session, reminder.deadline_id)
         if row.step == reminder.step and row.plan_version == reminder.plan_version
     }
     for recipient, channel, address in (
@@ -57,13 +71,17 @@ def climb(
         ("second_contact", "sms", case.second_phone_sealed),
     ):
         if address is not None and (recipient, channel) not in used and _helps(reminder, now):
-            session.add(_rung(reminder, recipient, channel, why, now))
-            return
-    if reminder.state == ReminderState.UNDELIVERED:
-        reminder.state = ReminderState.NEEDS_PERSON
-        reminder.reason = why
-    if reminder.step != "lapsed":
-        open_call_task(session, deadline, reason=f"not_reached:{why}", now=now, reminder=reminder)
+            return recipient, channel
+    return None
+
+
+def climb_beside(session: Session, due: Due, *, why: str, now: datetime) -> None:
+    """Take the next means, once, while a message is still tried by the first. Where there is none
+    nothing is done: whether somebody must call is the audit's to say."""
+    if has_climbed(session, due.reminder):
+        return
+    if _next_means(session, due.case, due.reminder, now):
+        climb_with_carried(session, due, why=why, now=now)
 
 
 def climb_with_carried(session: Session, due: Due, *, why: str, now: datetime) -> None:

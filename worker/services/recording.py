@@ -28,7 +28,7 @@ from worker.domain.reminders import ENOUGH, Hours, hours_at, later
 from worker.services.capping import give_back
 from worker.services.claiming import Claimed
 from worker.services.context import Context
-from worker.services.ladder import climb_with_carried
+from worker.services.ladder import climb_beside, climb_with_carried
 from worker.store.attempts import (
     NewAttempt,
     Seen,
@@ -45,6 +45,7 @@ from worker.store.tables import ReminderRow
 log = logging.getLogger(__name__)
 
 _BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60))
+_IN_VAIN = 3  # tries that did not reach the provider; late in the day another means is taken too
 _IN_ONE_GO: tuple[tuple[type[Outcome], ReminderState], ...] = (
     (Accepted, ReminderState.ACCEPTED),
     (Uncertain, ReminderState.UNCERTAIN),
@@ -214,6 +215,8 @@ def _go_on(
             usual = _BACK_OFF[min(attempt.number, len(_BACK_OFF)) - 1]
             wait = max(usual, retry_after or usual)  # a provider's clock may lag behind ours
             at = _again_at(due.reminder, now + wait)
+            if attempt.number >= _IN_VAIN and at + ENOUGH >= due.reminder.useless_after_at:
+                climb_beside(session, due, why="not_sent", now=now)
             set_state(session, [due.reminder.id], ReminderState.PLANNED, now=now, due_at=at)
         case Rejected(code, scope) if scope != "recipient":
             at = _again_at(due.reminder, now + RESTS[min(attempt.number, len(RESTS)) - 1])
