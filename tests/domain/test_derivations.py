@@ -196,3 +196,19 @@ def test_the_clock_that_stops_at_midnight_is_told_as_24_00(
 
     assert "截止  2026-11-25 周三 24:00" in text
     assert start + timedelta(hours=72) == datetime(2026, 11, 26, tzinfo=CHINA)
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (datetime(2026, 9, 30, 17, tzinfo=CHINA), "期限之内没有网点受理时间"),
+        (datetime(2026, 12, 29, 17, tzinfo=CHINA), "期限之内网点不一定有人受理"),
+    ],
+)
+def test_a_counter_that_may_be_shut_is_not_called_shut(
+    start: datetime, said: str, calendar: WorkingCalendar, office: Office
+) -> None:
+    """New Year without a notice may take days of the last week of December with it."""
+    rule = RULES["chengdu.online-loss-report"]
+
+    assert said in derivation_text(derived(rule, start, calendar, office), "zh")

@@ -53,7 +53,8 @@ def test_the_check_meets_every_rule_step_language_and_channel(
         "working_days_3_before", "last_working_day", "moved",
     }  # fmt: skip
     assert {sample.form for sample in of_lapse} == {
-        "firm", "firm_next_year", "provisional", "no_counter", "today", "today_provisional"
+        "firm", "firm_next_year", "provisional", "no_counter", "no_counter_provisional", "today",
+        "today_provisional",
     }  # fmt: skip
 
 

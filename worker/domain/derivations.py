@@ -145,6 +145,7 @@ _ZH = {
     "end": "截止  {0}",
     "act_by": "办理  {0}（此前网点最后一次有人受理）",
     "no_counter": "办理  期限之内没有网点受理时间，请拨打热线",
+    "no_sure_counter": "办理  期限之内网点不一定有人受理，请拨打热线",
     "ready_on": "可领  {0} 开门起",
     "other": "另一种读法  {0}：{1}",
     "estimate": "暂定  放假通知尚未发布，日期会变动：最早 {0}，最迟 {1}",
@@ -186,6 +187,8 @@ _EN = {
     "end": "end       {0}",
     "act_by": "act by    {0} (the counter is last open before it)",
     "no_counter": "act by    no counter is open inside the period: telephone the hotline",
+    "no_sure_counter": "act by    no counter is sure to be open inside the period: telephone the "
+    "hotline",
     "ready_on": "ready on  {0} at opening",
     "other": "otherwise {0}: {1}",
     "estimate": "estimate  no holiday notice yet, the date may move: between {0} and {1}",
@@ -253,7 +256,7 @@ def _end_lines(derivation: Derivation, language: str) -> list[str]:
         by_then = words[by].format(_moment(deadline.act_by, language))
         lines.append(words["act_by"].format(by_then))
     elif derivation.kind is RuleKind.LAPSE:
-        lines.append(words["no_counter"])
+        lines.append(words["no_counter" if deadline.firm else "no_sure_counter"])
     if deadline.ready_on is not None:
         lines.append(words["ready_on"].format(about + _date(deadline.ready_on, language)))
     return lines + _estimate_lines(deadline, language)

@@ -24,7 +24,11 @@ _NOW = datetime(2026, 11, 20, 16, 20, tzinfo=CHINA)
 _THIS_YEAR, _NEXT_YEAR = date(2026, 12, 30), date(2027, 12, 30)  # two-digit months and days
 _NEW_YEAR = date(2027, 1, 15)  # a lapse or a ready date crosses the year by weeks, not by months
 _ON_THE_DAY = ("today", "today_provisional")
-_FIRM_TWIN = {"provisional": "firm_next_year", "today_provisional": "today"}
+_FIRM_TWIN = {
+    "provisional": "firm_next_year",
+    "no_counter_provisional": "no_counter",
+    "today_provisional": "today",
+}
 
 
 class Sample(NamedTuple):
@@ -94,8 +98,8 @@ def steps_in_use(rule: Rule, centre: Centre) -> tuple[str, ...]:
 
 def sample_matters(rule: Rule, procedure: Procedure, centre: Centre) -> dict[str, Matter]:
     """The forms of a matter: `undated` for a step, else `firm`, `firm_next_year`, `provisional`
-    (the same day as `firm_next_year`); for a lapse also `no_counter`, and `today` and
-    `today_provisional`, told on the day itself.
+    (the same day as `firm_next_year`); for a lapse also `no_counter` and
+    `no_counter_provisional`, and `today` and `today_provisional`, told on the day itself.
     """
     bank = max(centre.banks.values(), key=lambda bank: len(bank.hotline), default=None)
     opening = datetime.combine(_NEW_YEAR, time(9), CHINA)
@@ -119,6 +123,7 @@ def _deadlines(rule: Rule) -> dict[str, Deadline]:
     }
     if rule.kind is RuleKind.LAPSE:
         deadlines["no_counter"] = next_year._replace(act_by=None)
+        deadlines["no_counter_provisional"] = next_year._replace(act_by=None, firm=False)
         deadlines["today"] = deadlines["firm"]
         deadlines["today_provisional"] = deadlines["firm"]._replace(firm=False)
     return deadlines

@@ -157,7 +157,7 @@ def _needed(sample: Sample) -> tuple[str, ...]:
         return ("hotline",)
     if sample.channel == "email":
         return _WHOLE_STORY
-    crowded = sample.step == "moved" or sample.form == "no_counter"
+    crowded = sample.step == "moved" or sample.form.startswith("no_counter")
     return _ACTION if crowded else _WHOLE_ACTION
 
 
