@@ -18,6 +18,7 @@ def open_channels(settings: Settings) -> dict[ChannelKind, Channel]:
             "no channel is set; to try Qida set QIDA_SMS=sandbox and QIDA_EMAIL=sandbox",
         )
     _require(settings)
+    _refuse_to_mix(settings)
     channels: dict[ChannelKind, Channel] = {}
     if settings.sms is not None:
         channels["sms"] = (
@@ -35,6 +36,17 @@ def is_test(settings: Settings) -> bool:
     return (settings.sms != "twilio" or _is_local(settings.twilio_base_url)) and (
         settings.email != "smtp" or _is_local(settings.smtp_url)
     )
+
+
+def _refuse_to_mix(settings: Settings) -> None:
+    """Beside a channel that reaches people the sandbox would swallow what is meant for them, and
+    its answers would stand among real ones in a live database (DESIGN §7)."""
+    if "sandbox" in (settings.sms, settings.email) and not is_test(settings):
+        raise Misconfigured(
+            "QIDA_SMS 与 QIDA_EMAIL 一个是沙箱、一个真实发送；请都用沙箱，或去掉沙箱的那一个",
+            "of QIDA_SMS and QIDA_EMAIL one is the sandbox and the other sends for real; "
+            "use the sandbox for both, or leave the one that is the sandbox out",
+        )
 
 
 def _is_local(url: str) -> bool:

@@ -2,27 +2,26 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
 from worker.clock import Clock
 from worker.domain.calendar import Notice, WorkingCalendar
 from worker.domain.centres import Centre
-from worker.domain.errors import Fault, Misconfigured, Unavailable
+from worker.domain.errors import Fault, Misconfigured
+from worker.first_start import keys_of, make_var
+from worker.first_start import know_centres as know_centres
 from worker.holidays import build_calendar
 from worker.providers import is_test, open_channels
+from worker.rehearsal import Rehearsal, rehearsal_settings
 from worker.rulebook import Rulebook, load_centres, load_rulebook, read_notices, require
 from worker.services.context import Context, Senders
 from worker.settings import Settings
-from worker.store.database import Database, insert_new
-from worker.store.installation import Stamp, is_set_up, is_stamped
-from worker.store.installation import check as check_installation
-from worker.store.installation import stamp as stamp_installation
-from worker.store.keys import KeyRing, create_key_ring, load_key_ring
+from worker.store.database import Database
+from worker.store.installation import is_set_up
+from worker.store.keys import load_key_ring
 from worker.store.migrations import migrate
-from worker.store.tables import CentreRow
 from worker.templating import Templates
 
 log = logging.getLogger(__name__)
@@ -52,12 +51,16 @@ class Callbacks:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Everything a command needs, put together once; `new_keys` says where keys were just made."""
+    """Everything a command needs, put together once; `new_keys` says where keys were just made.
+
+    `rehearsal` is there where messages are sent for real.
+    """
 
     settings: Settings
     clock: Clock
     context: Context
     new_keys: Path | None = None
+    rehearsal: Rehearsal | None = None
 
     @property
     def is_test(self) -> bool:
@@ -73,6 +76,10 @@ class Runtime:
         tokens = (settings.twilio_auth_token, settings.twilio_auth_token_old)
         return Callbacks(settings.public_url, settings.twilio_account_sid,
                          tuple(token for token in tokens if token))  # fmt: skip
+
+    def rehearse(self, live: Context) -> Context | None:
+        """The rehearsal beside `live`, if there is one."""
+        return self.rehearsal.context(live) if self.rehearsal else None
 
     def interrupt(self) -> None:
         """Break off what hangs on the wire, and begin nothing more."""
@@ -170,13 +177,14 @@ def open_runtime(settings: Settings, clock: Clock) -> Iterator[Runtime]:
     key, or a database of another stamp; Unavailable where the database is out of reach.
     """
     knowledge = require_knowledge(settings.home)
-    _make_var(settings.var)
+    make_var(settings.var)
     channels = open_channels(settings)
     db = Database.open(settings.database)
+    rehearsal = None if is_test(settings) else Rehearsal(settings, clock)
     try:
         simulated = all(channel.name == "sandbox" for channel in channels.values())
         first_start = not settings.keys.exists()
-        keys = _keys(settings, db, stamp="test" if is_test(settings) else "live", now=clock.now())
+        keys = keys_of(settings, db, stamp="test" if is_test(settings) else "live", now=clock.now())
         know_centres(db, knowledge.centres, clock.now())
         yield Runtime(
             settings,
@@ -196,9 +204,12 @@ def open_runtime(settings: Settings, clock: Clock) -> Iterator[Runtime]:
                 senders=Senders(settings.sms_parts_per_second),
             ),
             settings.keys if first_start else None,
+            rehearsal,
         )
     finally:
         db.close()
+        if rehearsal is not None:
+            rehearsal.close()
         for channel in channels.values():
             channel.close()
 
@@ -219,6 +230,17 @@ def open_to_read(settings: Settings) -> Iterator[Reading]:
         yield Reading(settings, db)
     finally:
         db.close()
+
+
+@contextmanager
+def open_everywhere_to_read(settings: Settings) -> Iterator[list[Reading]]:
+    """What is on record, and beside it what is rehearsed. Raises as `open_to_read`."""
+    own = rehearsal_settings(settings)
+    with ExitStack() as opened:
+        readings = [opened.enter_context(open_to_read(settings))]
+        if own.keys.exists():
+            readings.append(opened.enter_context(open_to_read(own)))
+        yield readings
 
 
 def _never_set_up(settings: Settings) -> Misconfigured:
@@ -259,53 +281,9 @@ def national_calendar(home: Path) -> WorkingCalendar:
 
 def upgrade_database(settings: Settings) -> None:
     """Bring the database to the newest schema. Raises Unavailable, Misconfigured."""
-    _make_var(settings.var)
+    make_var(settings.var)
     db = Database.open(settings.database)
     try:
         migrate(db)
     finally:
         db.close()
-
-
-def _make_var(var: Path) -> None:
-    try:
-        var.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (var / "inbox").mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise Unavailable(
-            f"无法建立目录 {var}（{error.strerror}）；请检查 QIDA_HOME 的权限",
-            f"the folder {var} cannot be made ({error.strerror}); check QIDA_HOME",
-        ) from error
-
-
-def _keys(settings: Settings, db: Database, *, stamp: Stamp, now: datetime) -> KeyRing:
-    """The key ring of this database, drawn at the first start. Raises Misconfigured."""
-    migrate(db)
-    path = settings.keys
-    if not path.exists():
-        _refuse_to_replace_keys(db, path)
-        create_key_ring(path)
-        log.warning("keys.created", extra={"place": str(path)})
-    keys = load_key_ring(path)
-    with db.transaction() as session:
-        stamp_installation(session, keys, stamp=stamp, now=now)
-        check_installation(session, keys, wanted=stamp)
-    return keys
-
-
-def _refuse_to_replace_keys(db: Database, path: Path) -> None:
-    """A database in use without its keys is a mistake to mend, not a reason for new keys."""
-    with db.reading() as session:
-        if is_stamped(session):
-            raise Misconfigured(
-                f"找不到此数据库的密钥文件 {path}；请从备份恢复，没有它无法解开个人信息",
-                f"the key file of this database, {path}, is missing; restore it from its backup, "
-                "personal data stays sealed without it",
-            )
-
-
-def know_centres(db: Database, centres: Mapping[str, Centre], now: datetime) -> None:
-    """Make sure that every configured centre has its row."""
-    rows = [{"id": one.id, "name": one.name, "created_at": now} for one in centres.values()]
-    with db.transaction() as session:
-        insert_new(session, CentreRow, rows, unique=("id",))

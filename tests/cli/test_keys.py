@@ -2,7 +2,7 @@
 
 import re
 
-from tests.cli.command import BAD_DATA, OK, USAGE, Qida
+from tests.cli.command import BAD_DATA, CONFIGURATION, OK, USAGE, Qida
 
 
 def test_a_key_is_printed_once_alone_on_stdout(enrolled: Qida) -> None:
@@ -58,3 +58,38 @@ def test_mistakes_are_told(enrolled: Qida) -> None:
     assert unknown.is_clear
     assert scope.is_clear
     assert no_key.is_clear
+
+
+def for_real(qida: Qida) -> Qida:
+    """The command in a home of its own that would send by SMS for real, and not by e-mail."""
+    return qida.where(
+        QIDA_SMS="twilio",
+        QIDA_EMAIL="",
+        QIDA_TWILIO_ACCOUNT_SID="AC" + "0" * 32,
+        QIDA_TWILIO_AUTH_TOKEN="no-token",  # noqa: S106  # of no account
+        QIDA_TWILIO_FROM="+15005550006",
+    )
+
+
+def test_a_test_key_for_a_live_installation_is_kept_apart(qida: Qida) -> None:
+    live = for_real(qida)
+
+    made = live("keys", "create", "--centre", "demo", "--kind", "test")
+    live("keys", "create", "--centre", "demo", "--kind", "live")
+
+    assert made.code == OK
+    assert (live.home / "var" / "rehearsal" / "var" / "qida.db").exists()
+    assert sorted(row["kind"] for row in live("keys", "list", "--json").rows) == ["live", "test"]
+    assert live("keys", "revoke", made.out.rpartition("_")[0]).code == OK
+    revoked = {row["kind"]: row["revoked_at"] for row in live("keys", "list", "--json").rows}
+    assert revoked["test"] is not None
+    assert revoked["live"] is None
+
+
+def test_the_sandbox_does_not_stand_in_for_one_of_two_channels(qida: Qida) -> None:
+    mixed = for_real(qida).where(QIDA_EMAIL="sandbox")
+
+    refused = mixed("keys", "create", "--operator")
+
+    assert refused.code == CONFIGURATION
+    assert refused.is_clear

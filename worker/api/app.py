@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from worker import __version__
 from worker.api.callbacks import hook, unsubscribing
 from worker.api.cases import cases
-from worker.api.desk import Desk, desk_of
+from worker.api.desk import Desk, Rehearse, desk_of
 from worker.api.docs import docs
 from worker.api.envelope import Envelope
 from worker.api.examples import ANSWERS, PROBLEM
@@ -69,10 +69,11 @@ def create_app(
     clock: Clock,
     callbacks: Callbacks | None = None,
     pace: Pace | None = None,
+    rehearse: Rehearse = lambda _: None,
 ) -> FastAPI:
     """The application over the context in force; without `callbacks` there is no hook.
 
-    `pace` is how fast a key may ask.
+    `pace` is how fast a key may ask; `rehearse` gives what test keys see.
     """
     app = _Described(
         title="Qida",
@@ -83,7 +84,7 @@ def create_app(
         # Two operations of one name would be told apart by their paths alone
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.desk = Desk(context, clock, pace or Pace())
+    app.state.desk = Desk(context, clock, pace or Pace(), rehearse)
     add_problems(app)
     for router in (cases, proof, previews, runs, metering(), health, unsubscribing, docs):
         app.include_router(router)

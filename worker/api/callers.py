@@ -71,8 +71,10 @@ def _visit(
     presented: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Visit:
     desk = desk_of(request)
-    context, now = desk.context, desk.now
-    caller = caller_of(context, presented.credentials, now=now) if presented else None
+    if presented is None:
+        raise _NO_KEY
+    context, now = desk.context_of(presented.credentials), desk.now
+    caller = caller_of(context, presented.credentials, now=now)
     if caller is None:
         raise _NO_KEY
     if wait := desk.pace.seconds_to_wait(caller.key_id):

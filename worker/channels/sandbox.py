@@ -72,6 +72,7 @@ class Sandbox:
         """Open, or begin, the ledger. Raises Unavailable when it cannot be written."""
         self.kind = kind
         self.caps = Caps(
+            simulated=True,
             echoes_ref=False,
             lookup_by_address=True,
             delivery_receipts=kind == "sms",

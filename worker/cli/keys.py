@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from worker.cli.key_ring import rotate
-from worker.cli.output import Centre, Json, opened, opened_to_read, print_json, print_table, say
+from worker.cli.output import Centre, Json, opened, print_json, print_table, say, settings_of
 from worker.domain.errors import Text
 
 _SCOPES = (
@@ -50,8 +50,12 @@ def create(
             "请写 --centre 或 --operator 之一 / give one of --centre and --operator"
         )
     with opened() as runtime:
+        context = runtime.context
+        if kind == "test" and runtime.rehearsal is not None:
+            context = runtime.rehearsal.made(context)
+            say(_REHEARSED)
         made = create_key(
-            runtime.context,
+            context,
             centre_id=centre,
             kind=kind,
             name=name,
@@ -63,12 +67,19 @@ def create(
     typer.echo(made)
 
 
+_REHEARSED = Text(
+    "它的案件存放在 var/rehearsal，只发往沙箱，与正式案件完全分开",
+    "its cases live in var/rehearsal and go to the sandbox alone, apart from those of citizens",
+)
+
+
 def list_keys(centre: Centre = None, as_data: Json = False) -> None:
     """List keys; their secrets are not kept."""
+    from worker.runtime import open_everywhere_to_read
     from worker.services.api_keys import key_listing
 
-    with opened_to_read() as reading:
-        rows = key_listing(reading, centre_id=centre)
+    with open_everywhere_to_read(settings_of()) as readings:
+        rows = [row for one in readings for row in key_listing(one, centre_id=centre)]
     if as_data:
         print_json(rows)
     else:
@@ -78,8 +89,10 @@ def list_keys(centre: Centre = None, as_data: Json = False) -> None:
 def revoke(key: Annotated[str, typer.Argument(metavar="ID|PREFIX")]) -> None:
     """Revoke a key; from now on it opens nothing."""
     from worker.clock import SystemClock
-    from worker.services.api_keys import revoke_key
+    from worker.runtime import open_everywhere_to_read
+    from worker.services.api_keys import has_key, revoke_key
 
-    with opened_to_read() as reading:
-        revoke_key(reading, key, now=SystemClock().now())
+    with open_everywhere_to_read(settings_of()) as readings:
+        where = next((one for one in readings if has_key(one, key)), readings[0])
+        revoke_key(where, key, now=SystemClock().now())
     say(Text("已吊销", "revoked"))

@@ -53,7 +53,9 @@ def run(host: Host = "127.0.0.1", port: Port = 8080) -> None:
     stop = stop_on_signals()
     with opened() as runtime:
         duties = Duties(runtime, keep_going=lambda: not stop.is_set())
-        app = create_app(lambda: duties.context, runtime.clock, runtime.callbacks)
+        app = create_app(
+            lambda: duties.context, runtime.clock, runtime.callbacks, rehearse=runtime.rehearse
+        )
         with served(app, host, port) as chosen:
             say(Text(f"期达已启动：http://{host}:{chosen}，按 Ctrl-C 停止",
                      f"Qida is running at http://{host}:{chosen}, Ctrl-C stops it"))  # fmt: skip
@@ -82,7 +84,9 @@ def serve(host: Host = "127.0.0.1", port: Port = 8080) -> None:
     check_host(host)
     stop = stop_on_signals()
     with opened() as runtime:
-        app = create_app(lambda: runtime.context, runtime.clock, runtime.callbacks)
+        app = create_app(
+            lambda: runtime.context, runtime.clock, runtime.callbacks, rehearse=runtime.rehearse
+        )
         with served(app, host, port) as chosen:
             say(Text(f"正在监听 http://{host}:{chosen}", f"listening at http://{host}:{chosen}"))
             stop.wait()

@@ -187,6 +187,7 @@ class Caps:
 
     `can_redact`: the provider keeps the text until told to forget it. `can_list`: it can name
     every message of a day, for the daily sweep. `finds_after`: when a lost answer is looked up.
+    `simulated`: it sends nothing, so what it says is no evidence.
     """
 
     echoes_ref: bool
@@ -198,6 +199,7 @@ class Caps:
     finds_after: tuple[timedelta, ...] = FINDS_AFTER
     route_adds_units: int = 0
     max_in_flight: int = 16
+    simulated: bool = False
 
 
 class Unsendable(Exception):

@@ -35,6 +35,9 @@ OF_CENTRES: tuple[Scope, ...] = get_args(CentreScope)
 OF_OPERATORS: tuple[Scope, ...] = get_args(OperatorScope)
 _NOT_OF_TEAM: frozenset[Scope] = frozenset({"imports"})  # a file is other people's numbers
 
+TEST_KEY = "qk_test_"
+"""How a test key begins."""
+
 _WRITTEN = re.compile(r"(qk_(?:test|team|live)_[0-9a-f]{12})_([0-9a-f]{64})")
 _NO_HASH = "0" * 64
 
@@ -135,6 +138,12 @@ def key_listing(records: Records, *, centre_id: str | None = None) -> list[dict[
             }
             for key in list_keys(session, centre_id)
         ]
+
+
+def has_key(records: Records, key_id: str) -> bool:
+    """Whether a key of this id or prefix is on record here."""
+    with records.db.reading() as session:
+        return (session.get(ApiKeyRow, key_id) or find_key(session, key_id)) is not None
 
 
 def revoke_key(records: Records, key_id: str, *, now: datetime) -> None:

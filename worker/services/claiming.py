@@ -359,7 +359,7 @@ class Desk:
             parts=prepared.parts,
             carries=" ".join(due.reminder.id for due in group[1:]),
             started_at=self.now,
-            simulated=self.context.simulated,
+            simulated=channel.caps.simulated,
         )
 
 

@@ -46,9 +46,10 @@ EVERY: Mapping[str, timedelta] = {
     "redact": timedelta(minutes=5),
     "sweep": timedelta(minutes=30),
     "retain": timedelta(hours=1),
+    "rehearse": timedelta(seconds=5),
 }
 """The duties of a worker by name, as job runs record them, in the order of one pass; and how often
-each is done."""
+each is done. `rehearse` is all of them for the cases of test keys, beside a live installation."""
 
 DUTIES = tuple(EVERY)
 
