@@ -5,6 +5,8 @@ Commands import what is heavy inside themselves, so that `qida --help` stays qui
 
 import os
 import sys
+import threading
+import traceback
 from io import TextIOWrapper
 from typing import Annotated
 
@@ -78,6 +80,7 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         # A terminal's encoding may lack a character, and JSON may hold half of a surrogate pair
         sys.stdout.reconfigure(errors="backslashreplace")
+    threading.excepthook = _thread_died
     try:
         app()
     except QidaError as error:
@@ -96,3 +99,28 @@ def main() -> None:
         sys.exit(69)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it may quote what was handed in
+        say(_UNFORESEEN)
+        sys.stderr.write(_where(error))
+        sys.exit(1)
+
+
+def _thread_died(what: threading.ExceptHookArgs) -> None:
+    """Python would print what the error says."""
+    if what.exc_value is not None:
+        sys.stderr.write(_where(what.exc_value))
+
+
+_UNFORESEEN = Text(
+    "程序出错，未能完成；请把下面几行交给开发者，其中没有个人信息",
+    "an error nobody foresaw: it was not finished; give these lines to a developer, "
+    "they hold nothing personal",
+)
+
+
+def _where(error: BaseException) -> str:
+    """A traceback without what the errors said, which may be a name or a number."""
+    came_before = error.__cause__ or error.__context__
+    before = _where(came_before) if came_before else ""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{before}{frames}{type(error).__name__}\n"
