@@ -5,9 +5,9 @@ import logging
 import os
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -27,6 +27,9 @@ from worker.store import database
 
 BATCH = 5
 """Reminders a claim takes: few, so that a point is met with others done and others to come."""
+
+ON_THE_WAY = ("rescue", "settle", "poll", "send")
+"""The duties in which the crash points lie: all that a worker does that is to die at one."""
 
 OPENED = b"o"
 STEP = b"s"
@@ -90,7 +93,7 @@ def rehearse(place: Site, steps: Sequence[Step]) -> None:
     """
     _prepare(place)
     with Path(os.devnull).open("wb") as nobody:
-        _work(place, steps, nobody.fileno())
+        _work(place, Life(steps), nobody.fileno())
     links = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
     left = [str(file) for file in links if file.is_relative_to(place.settings.var)]
     if left or threading.active_count() > 1:
@@ -108,7 +111,7 @@ def live(place: Site, life: Life, tell: int) -> NoReturn:
         os.environ["QIDA_CRASH_AT"] = life.crash_at
         if life.plant:
             PLANTS[life.plant]()
-        _work(place, life.steps, tell)
+        _work(place, life, tell)
         code = 0
     except BaseException:  # noqa: BLE001  # a forked child must never run the parent's code
         traceback.print_exc()
@@ -121,12 +124,14 @@ def _prepare(place: Site) -> None:
     replace(worker.runtime, "require_knowledge", lambda _home: place.knowledge)
 
 
-def _work(place: Site, steps: Sequence[Step], tell: int) -> None:
-    clock = FixedClock(steps[0].at)
+def _work(place: Site, life: Life, tell: int) -> None:
+    clock = FixedClock(life.steps[0].at)
     with open_runtime(place.settings, clock) as runtime:
         os.write(tell, OPENED)
-        duties, again_at = Duties(runtime), dict[str, datetime]()
-        for step in steps:
+        duties, again_at = Duties(runtime).all(), dict[str, datetime]()
+        if life.crash_at:
+            duties = {name: duties[name] for name in ON_THE_WAY}
+        for step in life.steps:
             clock.advance(step.at - clock.now())
             os.write(tell, STEP)
             for row in step.rows:
@@ -135,9 +140,13 @@ def _work(place: Site, steps: Sequence[Step], tell: int) -> None:
                 _pass(duties, step.at, again_at)
 
 
-def _pass(duties: Duties, now: datetime, again_at: dict[str, datetime]) -> None:
+def _pass(
+    duties: Mapping[str, tuple[Callable[[], object], timedelta]],
+    now: datetime,
+    again_at: dict[str, datetime],
+) -> None:
     """Every duty whose interval is over, in order: at first all of them, as the engine starts."""
-    for name, (duty, every) in duties.all().items():
+    for name, (duty, every) in duties.items():
         if now >= again_at.get(name, now):
             duty()
             again_at[name] = now + every

@@ -222,7 +222,7 @@ def stopped(scene: Scene, stop: Stop) -> Ended:
         ) as process,
     ):  # fmt: skip
         try:
-            _until_sending(stop.home)
+            _until_sending(stop.home, scene.times)
             time.sleep(_moment(stop, scene.times))
             before, at, began = attempts(stop.home), scene.now(), time.monotonic()
             process.send_signal(signal.SIGTERM)
@@ -239,12 +239,12 @@ def _moment(stop: Stop, times: Times) -> float:
     return Random(stop.number).uniform(0, min(2.0, 0.7 * max(answered)))
 
 
-def _until_sending(home: Path) -> None:
+def _until_sending(home: Path, times: Times) -> None:
     ends = time.monotonic() + _PATIENCE
     while not attempts(home)["submitting"]:
         if time.monotonic() > ends:
             raise TimeoutError(f"the worker in {home} never began to send")
-        time.sleep(0.05)
+        time.sleep(times.answer / 60)  # twenty look at once while twenty start
 
 
 def _code_of(process: "subprocess.Popen[bytes]", patience: float) -> int:
