@@ -48,6 +48,13 @@ def asked(office: Office, route: Route, ids: Mapping[str, str]) -> Answer:
     return office.ask(route.method, path, sent, **{"Content-Type": "application/json"})
 
 
+def told(answer: Answer) -> tuple[int, str, dict[str, str]]:
+    """All that an answer says, byte for byte, but when and under which request's id."""
+    headers = {name: value for name, value in answer.headers.items()
+               if name.lower() not in ("date", "x-request-id")}  # fmt: skip
+    return answer.status, answer.text, headers
+
+
 def ids_of(office: Office) -> dict[str, str]:
     """The ids of the one case that demo has."""
     case = office.get("/v1/cases/ref:A-1").body
@@ -72,7 +79,7 @@ def test_another_centres_case_answers_like_a_missing_one(
     nobodys = asked(other, route, missing)
     ours = asked(office, route, foreign)
 
-    assert (theirs.status, theirs.text) == (nobodys.status, nobodys.text)
+    assert told(theirs) == told(nobodys)
     assert theirs.status == 404
     assert ours.status in (200, 201)  # so the address was right
 
@@ -84,7 +91,8 @@ def test_another_centres_event_answers_like_a_missing_one(office: Office, other:
     theirs = other.post(f"/v1/cases/ref:A-1/events/{foreign}/void", {"reason": "x"})
     nobodys = other.post(f"/v1/cases/ref:A-1/events/{MISSING}/void", {"reason": "x"})
 
-    assert (theirs.status, theirs.text) == (404, nobodys.text)
+    assert told(theirs) == told(nobodys)
+    assert theirs.status == 404
     assert office.get("/v1/cases/ref:A-1").body["events"][0]["voided_at"] is None
 
 

@@ -30,8 +30,11 @@ log = logging.getLogger(__name__)
 health = APIRouter(tags=["health"])
 
 _ABOUT = (
-    "期达 Qida works out when something lapses or becomes ready for each case a service centre "
-    "enrols, and reminds the citizen in time. Instants are ISO 8601 at +08:00."
+    "期达为网点登记的每个案件推算何时失效、何时可办，并及时提醒当事人。"
+    "时间均为 ISO 8601（+08:00）；密钥由 `qida keys create` 生成，每个操作写明所需权限。\n\n"
+    "Qida works out when something lapses or becomes ready for each case a service centre "
+    "enrols, and reminds the citizen in time. Instants are ISO 8601 at +08:00. "
+    "`qida keys create` makes keys; each operation names the scope it takes."
 )
 
 
