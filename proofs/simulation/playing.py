@@ -60,7 +60,7 @@ class Play:
     def _do(self, deed: Deed) -> None:
         """Have it done, again if nobody was up to do it or the worker died of it."""
         if deed.does == "stop":
-            self.provider.stopped.add(f"+86{deed.row.phone}")
+            self.provider.stopped.add(str(deed.row.phone))
             return
         acts = {"enrol": self._enrol, "void": self._void, "refuse": self._refuse}
         row = deed.row
@@ -97,7 +97,7 @@ class Play:
         for case_id in ids:
             now = self.world.now
             opt_out_at_counter(worker.context, case_id, "sms", undo=False, actor="t", now=now)
-            self._acknowledge("refused", to=f"+86{row.phone}")
+            self._acknowledge("refused", to=row.phone)
 
     def _acknowledge(self, what: str, **said: object) -> None:
         line = {"what": what, "at": self.world.now.isoformat(), **said}

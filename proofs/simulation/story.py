@@ -146,7 +146,7 @@ def _deeds(rng: Random, begins_at: datetime, days: int, is_long: bool) -> Iterat
     family = rng.random() < 0.3  # everyone has the same number: caps are met
     for serial in range(count):
         number = 12 if family else 12 + serial % 88
-        case = [*_case(rng, begins_at, days, serial, f"1{38 + serial // 88}000000{number:02d}")]
+        case = [*_case(rng, begins_at, days, serial, f"+861{38 + serial // 88}000000{number:02d}")]
         yield from case
         if rng.random() < 0.15:  # the same matter entered twice: twins, alike to the letter
             for deed in case:
@@ -168,7 +168,7 @@ def _case(rng: Random, begins_at: datetime, days: int, serial: int, phone: str) 
         name="测试甲",
         phone=phone if rng.random() < 0.9 else None,
         email=f"s{serial}@example.com",
-        second_phone=f"1390000{serial:04d}" if rng.random() < 0.2 else None,
+        second_phone=f"+861390000{serial:04d}" if rng.random() < 0.2 else None,
     )
     if row.phone and rng.random() < 0.6:
         row = _with(row, email=None)

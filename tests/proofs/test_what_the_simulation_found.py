@@ -17,7 +17,7 @@ from worker.services.sending import send_due
 from worker.settings import Settings
 
 MORNING = datetime(2026, 3, 2, 9, 30, tzinfo=CHINA)
-REFUSES = "13800000010"
+REFUSES = "+8613800000010"
 """The stand-in answers 21610: this person has stopped the sender."""
 
 
@@ -73,7 +73,7 @@ def test_messages_to_one_number_are_counted_from_batch_to_batch(
 ) -> None:
     with through(fake, tmp_path) as runtime:
         for serial in range(1, 7):
-            enrol(runtime, "13800000042", serial)
+            enrol(runtime, "+8613800000042", serial)
             send_due(runtime.context, now=MORNING + timedelta(minutes=serial))
 
     assert len(fake.ledger.rows()) <= 4
