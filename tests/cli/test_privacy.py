@@ -18,6 +18,15 @@ def test_erasing_asks_first_and_does_nothing_without_an_answer(enrolled: Qida) -
     assert "张三" in enrolled("export", "A-1").out
 
 
+def test_who_answers_no_is_told_that_nothing_happened_in_their_language(enrolled: Qida) -> None:
+    done = enrolled.where(QIDA_LANG="zh")("erase", "A-1", given="n\n")
+
+    assert done.code == FAILURE
+    assert "确定吗" in done.err
+    assert done.err.endswith("没有删除任何内容\n")
+    assert "张三" in enrolled("export", "A-1").out
+
+
 def test_an_erased_case_holds_nobody(enrolled: Qida) -> None:
     enrolled("tick", *NOW)
     (enrolled.home / "cases.csv").unlink()  # what the test handed in from

@@ -130,7 +130,7 @@ def test_whoever_was_told_nothing_yet_only_gets_the_right_date(
 
     (text,) = desk.texts()
     (ready_day,) = [row for row in desk.reminders() if row.step == "ready_day"]
-    assert text.splitlines()[0].startswith("【示例社保】补卡已受理，2月16日周二起可")
+    assert text.splitlines()[0].startswith("【示例社保】申请已受理，2月16日周二起可")
     assert ready_day.due_at.isoformat() == "2027-02-16T01:30:00+00:00"
     assert desk.audited("deadline.moved") == []
 

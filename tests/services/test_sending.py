@@ -365,7 +365,7 @@ def test_reminders_of_one_case_are_one_message_led_by_the_dated_rule(desk: Desk)
     assert desk.attempt.reminder_id == leader.id
     assert carried.carried_by == leader.id
     first, second = text.splitlines()
-    assert first.startswith("【示例社保】补卡已受理，12月14日周一起可")
+    assert first.startswith("【示例社保】申请已受理，12月14日周一起可")
     assert second.startswith("领到新卡前看病")
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.output import Centre, clock_at, opened_to_read, print_json, say
+from worker.cli.output import Centre, clock_at, opened_to_read, print_json, say, worded
 from worker.domain.errors import Text
 
 Case = Annotated[str, typer.Argument(metavar="CASE", help="The centre's own reference.")]
@@ -28,8 +28,9 @@ def erase(
 
     with opened_to_read() as reading:
         case_id = find_case(reading, reference, centre_id=centre)
-        if not yes:
-            typer.confirm(f"删除 {reference} 的个人信息？erase for good?", abort=True, err=True)
+        if not yes and not typer.confirm(worded(_asked(reference)), err=True):
+            say(_NOTHING_ERASED)
+            raise typer.Exit(1)
         now = clock_at(None).now()
         erased = erase_case(calling_context(reading), case_id, actor="cli", now=now)
     say(Text(
@@ -45,6 +46,14 @@ def erase(
         say(_LATER)
 
 
+def _asked(reference: str) -> Text:
+    return Text(
+        f"删除 {reference} 的个人信息，不能恢复，确定吗？",
+        f"erase everything personal of {reference}, for good?",
+    )
+
+
+_NOTHING_ERASED = Text("没有删除任何内容", "nothing was erased")
 _LATER = Text(
     "数据库日志正被读取，其中的密文将在一小时内由 retain 任务清除",
     "the database's log is being read; the duty retain empties it of what was sealed",
