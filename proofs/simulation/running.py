@@ -1,6 +1,6 @@
 """Many seeds, in two processes: how fast, how much, and every violation with the seed to replay."""
 
-import gc
+import atexit
 import multiprocessing
 import shutil
 import tempfile
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -23,7 +24,7 @@ MOST_SEEDS_OF_A_PLANT = 200
 
 _SHOWN, _SHOWN_OF_A_PLANT = 10, 2
 _SAID_EVERY = 500
-_stage: Stage | None = None
+_WARMING_UP = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,9 @@ def _outcomes(order: Order) -> Iterator[Outcome]:
     """The seeds' outcomes in order; no more than a few are played ahead."""
     seeds = iter(range(order.first, order.first + order.count))
     processes = min(order.processes, order.count)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _set_up, (order.plant,)) as pool:
+    _stage()  # before the fork: set up, and warm, once for all
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(processes, context, _plant, (order.plant,)) as pool:
         waiting = [pool.submit(_play, seed) for seed in islice(seeds, 4 * processes)]
         try:
             while waiting:
@@ -110,28 +112,31 @@ def _outcomes(order: Order) -> Iterator[Outcome]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _set_up(plant: str) -> None:
-    """Make this process a stage. Its template goes when the process ends."""
-    global _stage  # one a process: what it replaces, it replaces for good
-    _stage = Stage(Path(tempfile.mkdtemp(prefix="qida-stage-")))
-    _stage.set_up()
+@cache
+def _stage() -> Stage:
+    """This process as a stage, for good: nothing is put back. A first seed is played on it, so that
+    what that loads and compiles serves every process forked from this one."""
+    stage = Stage(Path(tempfile.mkdtemp(prefix="qida-stage-")))
+    atexit.register(shutil.rmtree, stage.template)  # the forked ones end without it
+    stage.set_up()
+    play(stage, _WARMING_UP)
+    return stage
+
+
+def _plant(plant: str) -> None:
     if plant:
         PLANTED[plant]()
-    gc.freeze()  # what is loaded by now stays: collecting takes a tenth of the time otherwise
-    multiprocessing.util.Finalize(None, shutil.rmtree, (_stage.template,), exitpriority=10)
 
 
 def _play(seed: int) -> Outcome:
-    if _stage is None:
-        raise RuntimeError("no stage")
-    return play(_stage, seed)
+    return play(_stage(), seed)
 
 
 def replay(seed: int, plant: str, keep: Path) -> Outcome:
     """Play one seed in this process and keep its books."""
-    _set_up(plant)
-    assert _stage is not None  # noqa: S101  # set just above
-    return play(_stage, seed, keep)
+    stage = _stage()
+    _plant(plant)
+    return play(stage, seed, keep)
 
 
 def _print(outcome: Outcome, order: Order) -> None:

@@ -36,7 +36,7 @@ def test_seeds_lose_nothing_and_repeat_nothing() -> None:
     done = simulate("--simulate", "--seeds", "4")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("simulation: 4 seeds")
+    assert "simulation: 4 seeds" in done.stdout
     assert "0 lost, 0 twice, 0 wrong" in done.stdout
 
 
@@ -50,11 +50,11 @@ def test_a_seed_makes_one_history(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "seed", "invariant"),
-    [("resend_if_unsure", "2", "S3 twice"), ("send_before_record", "0", "S5 wrong")],
+    ("plant", "invariant"),
+    [("resend_if_unsure", "S3 twice"), ("forget_if_unsure", "S5 lost")],
 )
-def test_a_planted_bug_is_shown_by_its_seed(plant: str, seed: str, invariant: str) -> None:
-    done = simulate("--simulate", "--planted", plant, "--from", seed, "--seeds", "1")
+def test_a_planted_bug_is_shown_by_some_seed(plant: str, invariant: str) -> None:
+    done = simulate("--simulate", "--planted", plant, "--seeds", "60")
 
     assert done.returncode == 1, done.stdout + done.stderr
     assert invariant in done.stdout
@@ -177,6 +177,7 @@ def test_a_message_that_failed_for_now_may_be_sent_once_more() -> None:
     report = judge.check(sound(journal=journal, **again(state="undelivered")))
 
     assert report.violations == []
+    assert report.exceptions == []  # the first one did not arrive
 
 
 def lists(count: int, *sids: str) -> list[dict[str, Any]]:
@@ -199,6 +200,7 @@ def test_a_message_no_list_showed_may_be_sent_once_more() -> None:
     report = judge.check(sound(journal=journal, attempt_event=[GIVEN_UP], **again(**LOST)))
 
     assert report.violations == []
+    assert "sent again 2:00:00 after it" in report.exceptions[0]
 
 
 def stopped(when: datetime, ref: str) -> dict[str, Any]:
