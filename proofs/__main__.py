@@ -19,7 +19,7 @@ from proofs.stopping_plants import PLANTS as STOPPING_PLANTS
 from worker.crashpoints import CRASH_POINTS
 
 CI_PLANTS = ("send_before_record", "resend_if_unsure")
-CI_SIMULATED_PLANTS = ("resend_if_unsure", "lost_at_once", "silence_is_not_sent")
+CI_SIMULATED_PLANTS = ("forget_if_unsure", "resend_if_unsure", "send_before_record")
 ALL_SEEDS, CI_SEEDS = Order(10_000), Order(150, most_seconds=75)
 ALL_STOPS, FEW_STOPS = 200, 4
 ALL_REQUESTS, CI_REQUESTS = 10_000, 600
