@@ -27,6 +27,9 @@ CRASH_POINTS = (
 FORGETTING_POINTS = ("in_retain", "in_erase", "in_rotate")
 """Points of what no reminder meets: erasing, and changing the keys."""
 
+IMPORT_POINTS = ("in_import", "after_import")
+"""Points of a file on its way to the chunks that `in_enrol` and `after_enrol` are passed for."""
+
 _passed: dict[str, int] = {}
 
 

@@ -18,6 +18,7 @@ FIELDS = (
     "deadline_id",
     "reminder_id",
     "attempt_id",
+    "import_id",
     "channel",
     "step",
     "state",
@@ -28,6 +29,7 @@ FIELDS = (
     "count",
     "counts",
     "seconds",
+    "act_by",
     "error",
 )
 """Every field a log line may carry."""

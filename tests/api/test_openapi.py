@@ -14,6 +14,7 @@ from worker.api.document import document
 
 NO_KEY = {"/healthz", "/readyz"}
 DESCRIBED = json.loads(document())
+SCHEMAS = DESCRIBED["components"]["schemas"]
 
 
 def fits(example: object, schema: dict[str, Any]) -> None:
@@ -50,9 +51,11 @@ def test_every_example_of_a_schema_fits_it() -> None:
 
 def test_every_body_that_is_asked_for_has_an_example() -> None:
     for operation in operations(DESCRIBED):
-        for content in operation.get("requestBody", {}).get("content", {}).values():
-            name = content["schema"]["$ref"].rpartition("/")[2]
-            assert DESCRIBED["components"]["schemas"][name]["examples"], name
+        bodies = operation.get("requestBody", {}).get("content", {}).values()
+        named = [body["schema"].get("$ref", "").rpartition("/")[2] for body in bodies]
+        shown = [name for name in named if name and SCHEMAS[name]["examples"]]
+        files = [body for body in bodies if "example" in body]
+        assert len(shown) == len(bodies) or files, operation["operationId"]
 
 
 def test_the_committed_description_is_that_of_the_routes() -> None:

@@ -71,7 +71,7 @@ def test_a_key_has_all_scopes_of_its_kind_unless_told(anyone: Office) -> None:
     assert {(key["centre"], key["kind"]): key["scopes"] for key in listed} == {
         ("demo", "live"): ["cases:read", "cases:write", "imports", "evidence"],
         ("demo", "team"): ["cases:read", "cases:write", "evidence"],
-        (None, "live"): ["job-runs", "metrics"],
+        (None, "live"): ["job-runs", "metrics", "imports:approve"],
     }
 
 

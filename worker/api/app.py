@@ -14,6 +14,7 @@ from worker.api.desk import Desk, Rehearse, desk_of
 from worker.api.docs import docs
 from worker.api.envelope import Envelope
 from worker.api.examples import ANSWERS, PROBLEM
+from worker.api.imports import imports
 from worker.api.metrics import metering
 from worker.api.pace import Pace
 from worker.api.previews import previews
@@ -89,7 +90,7 @@ def create_app(
     )
     app.state.desk = Desk(context, clock, pace or Pace(), rehearse)
     add_problems(app)
-    for router in (cases, proof, previews, runs, metering(), health, unsubscribing, docs):
+    for router in (cases, proof, imports, previews, runs, metering(), health, unsubscribing, docs):
         app.include_router(router)
     if callbacks is not None:
         app.include_router(hook(callbacks))

@@ -114,5 +114,6 @@ WritingVisit = Annotated[Visit, _centre_with("cases:write")]
 ImportVisit = Annotated[Visit, _centre_with("imports")]
 EvidenceVisit = Annotated[Visit, _centre_with("evidence")]
 RunsVisit = Annotated[Visit, _operator_with("job-runs")]
+ApprovingVisit = Annotated[Visit, _operator_with("imports:approve")]
 MetricsVisit = Annotated[Visit, _operator_with("metrics")]
 """Who asks, by what the route takes: a scope a route, told in the description of each."""

@@ -148,6 +148,50 @@ _RUNS = {
     "next": None,
 }
 
+_IMPORT: Mapping[str, Any] = {
+    "id": "01a1f813a74c0d3fa1b2c3d4e5f60718",
+    "state": "done",
+    "reason": "",
+    "dry_run": False,
+    "kind": "csv",
+    "bytes": 244,
+    "rows": 3,
+    "rows_done": 3,
+    "bad_rows": 1,
+    "new": 2,
+    "changed": 0,
+    "unchanged": 0,
+    "events_recorded": 2,
+    "reminders_planned": 10,
+    "repeats": None,
+    "held_above": None,
+    "nearest_act_by": None,
+    "created_at": "2026-11-20T16:30:00+08:00",
+    "updated_at": "2026-11-20T16:30:02+08:00",
+    "finished_at": "2026-11-20T16:30:02+08:00",
+    "notes": [],
+}
+_IMPORT_WHOLE = {
+    **_IMPORT,
+    "errors": [
+        {
+            "place": "import.csv, row 3, column C 事项",
+            "row": 3,
+            "code": "event.unknown",
+            "value": "电话挂矢",
+            "detail_zh": "没有这种事项",
+            "detail_en": "there is no such event",
+            "mend_zh": "是否想写“电话挂失”？",
+            "mend_en": "did you mean 电话挂失?",
+        }
+    ],
+}
+_ERRORS = (
+    "编号,业务,事项,发生时间,姓名,手机,错误原因\n"
+    "A-1,national,电话挂矢,2026-11-20 16:20,张三,10000000001,"
+    "C 事项：没有这种事项；是否想写“电话挂失”？\n"
+)
+
 ANSWERS: Mapping[str, Any] = {
     "enrol_case": _SUBMITTED,
     "list_cases": {"items": [_IN_SHORT], "next": None},
@@ -168,6 +212,12 @@ ANSWERS: Mapping[str, Any] = {
     "record_event": _SUBMITTED,
     "void_event": _WHOLE,
     "preview": _DERIVATION,
+    "hand_in": _IMPORT_WHOLE,
+    "list_imports": {"items": [_IMPORT], "next": None},
+    "show_import": _IMPORT_WHOLE,
+    "list_errors": _ERRORS,
+    "cancel_import": {**_IMPORT, "state": "cancelled", "reason": "asked"},
+    "approve_import": {**_IMPORT, "state": "queued", "finished_at": None},
     "list_runs": _RUNS,
     "healthz": {"status": "ok"},
     "readyz": {"status": "ok"},

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from worker.domain.errors import Fault, Misconfigured, QidaError, Text, Unavailable
 from worker.services.turning_away import KeyTaken, Moved, NotThere, Refused, Underway
+from worker.services.uploads import TooLarge, TooMany
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ _TITLES = {
     409: "At odds with what is on record",
     412: "Changed since",
     413: "Too large",
+    415: "Not a file that can be read",
     422: "Cannot be taken as it is",
     429: "Too many requests",
     500: "Our mistake",
@@ -92,6 +94,8 @@ def problem_of(error: QidaError) -> Problem:
 _OF_OURS: Mapping[type[QidaError], tuple[int, str]] = {
     NotThere: (404, "not_found"),
     Moved: (412, "changed"),
+    TooLarge: (413, "too_large"),
+    TooMany: (409, "imports.many"),
     KeyTaken: (422, "idempotency_key.taken"),
     Underway: (409, "idempotency_key.underway"),
 }

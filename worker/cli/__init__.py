@@ -21,6 +21,7 @@ from worker.cli import (
     deadlines,
     enrolling,
     fake_twilio,
+    imports,
     keys,
     privacy,
     reminders,
@@ -50,6 +51,7 @@ calendar.register(app)
 templates.register(app)
 running.register(app)
 fake_twilio.register(app)
+imports.register(app)
 keys.register(app)
 audit.register(app)
 privacy.register(app)

@@ -42,6 +42,12 @@ def erase(
             f"{path} 中仍有此人，请自行删去，否则会再次登记",
             f"{path} still names this person: take the rows out, or they are enrolled again",
         ))  # fmt: skip
+    for import_id in erased.imports:
+        say(Text(
+            f"未完成的导入 {import_id} 中仍有此人：请先取消它，或待它完成后再删除一次",
+            f"the import {import_id}, not done yet, names this person: cancel it, or erase again "
+            "once it is done",
+        ))  # fmt: skip
     if not erased.scrubbed:
         say(_LATER)
 

@@ -20,6 +20,7 @@ from worker.services.auditing import audit
 from worker.services.bouncing import take_bounces
 from worker.services.context import Context
 from worker.services.forecasting import warn_of_late
+from worker.services.importing import take_imports
 from worker.services.inbox import Seen, take_in
 from worker.services.operations import EVERY, last_worked_at, run_duty
 from worker.services.recalculating import recalculate
@@ -56,6 +57,7 @@ class Duties:
         duties: dict[str, Duty] = {
             "reload": self._reload,
             "inbox": self._take_in,
+            "imports": self._take_imports,
             "recalculate": _named(recalculate),
             "rescue": _named(rescue),
             "settle": _named(settle_uncertain),
@@ -104,6 +106,9 @@ class Duties:
 
     def _send(self, context: Context, now: datetime) -> Mapping[str, int]:
         return send_due(context, now=now, keep_going=self.keep_going)
+
+    def _take_imports(self, context: Context, now: datetime) -> Mapping[str, int]:
+        return take_imports(context, now=now, keep_going=self.keep_going)
 
     def _take_bounces(self, context: Context, now: datetime) -> Mapping[str, int]:
         return take_bounces(context, self.runtime.settings.bounces, now=now)

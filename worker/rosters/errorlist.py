@@ -10,6 +10,7 @@ from worker.rosters.columns import ERROR_HEADING, PASSED_OVER, field_of
 from worker.rosters.formulas import neutralised
 from worker.rosters.reading import Table, kind_of, open_table
 from worker.rosters.refusals import Refusal, Unreadable
+from worker.rosters.sources import Source
 
 RowFaults = tuple[int, Sequence[Fault]]
 
@@ -37,22 +38,29 @@ def by_row(faults: Iterable[Fault]) -> dict[int, list[Fault]]:
 
 
 def write_errors(
-    source: Path,
+    source: Source,
     faults_by_row: Mapping[int, Sequence[Fault]] | Iterable[RowFaults],
     target: Path,
     language: str = "zh",
 ) -> None:
-    """Write `target`: all rows of `source` in their places and a last column with the faults.
+    """Write `target`, in UTF-8 with a byte order mark, which Excel needs: see `error_rows`."""
+    with target.open("w", encoding="utf-8-sig", newline="") as handle:
+        csv.writer(handle).writerows(error_rows(source, faults_by_row, language))
+
+
+def error_rows(
+    source: Source,
+    faults_by_row: Mapping[int, Sequence[Fault]] | Iterable[RowFaults],
+    language: str = "zh",
+) -> Iterator[list[str]]:
+    """All rows of `source` in their places and a last column with the faults, neutralised.
 
     Faults come as `by_row` gives them or, where memory matters, as pairs in the order of rows. For
-    YAML, and for a file that is no table, the rows are the places instead. UTF-8 with a byte order
-    mark, which Excel needs; every cell neutralised.
+    YAML, and for a file that is no table, the rows are the places instead.
     """
     pending = _Pending(_in_order(faults_by_row))
-    with target.open("w", encoding="utf-8-sig", newline="") as handle:
-        writer = csv.writer(handle)
-        for row in _rows(source, pending, language):
-            writer.writerow([neutralised(cell) for cell in row])
+    for row in _rows(source, pending, language):
+        yield [neutralised(cell) for cell in row]
 
 
 def _in_order(
@@ -77,7 +85,7 @@ class _Pending:
             self._next = next(self._faults, None)
 
 
-def _rows(source: Path, pending: _Pending, language: str) -> Iterator[list[str]]:
+def _rows(source: Source, pending: _Pending, language: str) -> Iterator[list[str]]:
     try:
         if kind_of(source) != "yaml":
             yield from _table_rows(open_table(source), pending, language)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from worker.domain.contacts import EVENT_NAMES, EVENT_NAMES_ZH, PhonePolicy
@@ -20,6 +19,7 @@ from worker.rosters.rows import (
     check_reference,
     filled_cells,
 )
+from worker.rosters.sources import Source
 from worker.rosters.textfiles import Record, csv_records, delimiter_of, encoding_of
 from worker.rosters.workbooks import is_workbook, open_sheet
 from worker.rosters.yamlcases import CaseEntry, Entry, read_cases
@@ -55,7 +55,7 @@ class Table(NamedTuple):
 
 
 def read_roster(
-    path: Path,
+    path: Source,
     *,
     phones: PhonePolicy,
     now: datetime,
@@ -81,7 +81,7 @@ def read_roster(
         yield _NO_FILE.at(name)
 
 
-def describe_file(path: Path) -> FileInfo:
+def describe_file(path: Source) -> FileInfo:
     """Kind, encoding, delimiter and headings of a roster, for people to confirm.
 
     Raises BadData where it cannot be read.
@@ -97,7 +97,7 @@ def describe_file(path: Path) -> FileInfo:
     return FileInfo(table.kind, table.encoding, table.delimiter, table.sheet, columns)
 
 
-def open_table(path: Path) -> Table:
+def open_table(path: Source) -> Table:
     """The records of a CSV file or workbook, told apart by content. Raises Unreadable, OSError."""
     if kind_of(path) == "xlsx":
         sheet = open_sheet(path)
@@ -108,7 +108,7 @@ def open_table(path: Path) -> Table:
     return Table("csv", "", 0, csv_records(path, encoding, delimiter), encoding, delimiter)
 
 
-def kind_of(path: Path) -> Kind:
+def kind_of(path: Source) -> Kind:
     """What a file is by its content, or by its suffix if it is text. Raises Unreadable, OSError."""
     with path.open("rb") as handle:
         start = handle.read(8)
@@ -159,7 +159,7 @@ def _read_rows(
         if refused:
             yield from _faults_of(place, cells, heading, refused)
         else:
-            yield RosterRow(place, **checked, columns=columns)
+            yield RosterRow(place, **checked, columns=columns, number=row)
 
 
 def _check_row(filled: dict[str, str], context: Context) -> tuple[Checked, Refused]:
@@ -194,25 +194,32 @@ def _fault(place: str, column: str, refusal: Refusal) -> Fault:
     return refusal.at(f"{place}, {column}" if column else place)
 
 
-def _read_yaml(path: Path, name: str, context: Context) -> Iterator[RosterRow | Fault]:
+def _read_yaml(path: Source, name: str, context: Context) -> Iterator[RosterRow | Fault]:
+    before = 0
     for entry in read_cases(path):
-        yield from check_case(entry, name, context)
+        yield from check_case(entry, name, context, before)
+        before += len(entry.events)
 
 
-def check_case(entry: CaseEntry, name: str, context: Context) -> Iterator[RosterRow | Fault]:
-    """The rows of one case, or what is wrong with it; every place is `name:` and an entry's."""
+def check_case(
+    entry: CaseEntry, name: str, context: Context, before: int = 0
+) -> Iterator[RosterRow | Fault]:
+    """The rows of one case, or what is wrong with it; every place is `name:` and an entry's.
+
+    `before` is how many events stand above it in the file.
+    """
     case, refused = _check_entry(entry.case, context)
     if entry.case.filled:
         refused += check_reference(entry.case.filled)
     yield from _entry_faults(entry.case, refused, name)
     good = not refused
-    for event in entry.events:
+    for number, event in enumerate(entry.events, before + 1):
         checked, refused = _check_entry(event, context)
         refused += check_event(event.filled)
         yield from _entry_faults(event, refused, name)
         if good and not refused:
             columns = entry.case.places | event.places
-            yield RosterRow(f"{name}:{event.at}", **case, **checked, columns=columns)
+            yield RosterRow(f"{name}:{event.at}", **case, **checked, columns=columns, number=number)
 
 
 def _check_entry(entry: Entry, context: Context) -> tuple[Checked, Refused]:

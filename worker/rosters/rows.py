@@ -19,7 +19,8 @@ class RosterRow:
 
     `place` is where people find it: `cases.csv, row 3`, `cases.yaml:12:5`. `occurred_at` is aware
     at UTC+8; `occurred_on` stands instead of it where the cell held a date alone. `columns` says
-    where in the row a cell is: `column F 手机`, in YAML the `12:18` of its value.
+    where in the row a cell is: `column F 手机`, in YAML the `12:18` of its value. `number` grows
+    along the file, whatever else is in force: the row Excel shows, in YAML the how-manieth event.
     """
 
     place: str
@@ -37,6 +38,7 @@ class RosterRow:
     bank: str | None = None
     second_phone: str | None = None
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    number: int = dataclasses.field(default=0, compare=False)
 
     def at(self, name: str) -> str:
         """Where one of its cells is found; the whole row, if there is no such cell."""

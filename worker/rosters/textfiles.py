@@ -9,12 +9,12 @@ import csv
 from collections.abc import Iterator
 from io import TextIOWrapper
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 from worker.domain.errors import Text
 from worker.rosters.columns import count_known
 from worker.rosters.refusals import Refusal, Unreadable
+from worker.rosters.sources import Source
 
 Record = tuple[int, list[str] | Refusal]
 """Row number as Excel shows it (blank lines count, a quoted cell of many lines once), cells."""
@@ -32,7 +32,7 @@ _MOST_LINES = 100
 _MOST_CHARACTERS = 131_072  # of one record; also the csv module's own limit for a field
 
 
-def encoding_of(path: Path) -> str:
+def encoding_of(path: Source) -> str:
     """`utf-8`, `utf-8-sig`, `utf-16-le`, `utf-16-be` or `gb18030`, proved over the whole file.
 
     Raises Unreadable where none of them fits, or where two do and it matters.
@@ -47,7 +47,7 @@ def encoding_of(path: Path) -> str:
     return _unmarked(path)
 
 
-def _unmarked(path: Path) -> str:
+def _unmarked(path: Source) -> str:
     utf_8 = _try(path, "utf-8")
     if not utf_8.bad_line and (utf_8.ascii or utf_8.wide >= _ENOUGH):
         return "utf-8"
@@ -74,7 +74,7 @@ class _Trial(NamedTuple):
     ascii: bool
 
 
-def _try(path: Path, encoding: str) -> _Trial:
+def _try(path: Source, encoding: str) -> _Trial:
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     line, seen = 1, _Trial(0, 0, True, True)
     with path.open("rb") as handle:
@@ -112,13 +112,13 @@ def _is_usual(text: str) -> bool:
     return True
 
 
-def open_text(path: Path, encoding: str) -> TextIOWrapper:
+def open_text(path: Source, encoding: str) -> TextIOWrapper:
     """The decoded file without its byte order mark, line ends as they are."""
     codec = "utf-16" if encoding.startswith("utf-16") else encoding
-    return path.open(encoding=codec, newline="")
+    return TextIOWrapper(path.open("rb"), encoding=codec, newline="")
 
 
-def delimiter_of(path: Path, encoding: str) -> str:
+def delimiter_of(path: Source, encoding: str) -> str:
     """The one of , ; and tab that splits the first line into most known columns, else the comma."""
     with open_text(path, encoding) as handle:
         for line in iter(lambda: handle.readline(_MOST_CHARACTERS), ""):
@@ -131,7 +131,7 @@ def _split(line: str, delimiter: str) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter), [])
 
 
-def csv_records(path: Path, encoding: str, delimiter: str) -> Iterator[Record]:
+def csv_records(path: Source, encoding: str, delimiter: str) -> Iterator[Record]:
     """Every record of the file. Raises Unreadable where an open quote swallows what follows."""
     with open_text(path, encoding) as handle:
         lines = _Lines(handle)

@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from datetime import MAXYEAR, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from worker.domain.errors import Text
 from worker.rosters.refusals import Refusal, Unreadable
+from worker.rosters.sources import Source
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineWorkbook
 
 _MOST_UNPACKED = 300 << 20
 _MOST_RATIO = 100
@@ -40,13 +44,13 @@ def is_workbook(start: bytes) -> bool:
     return start.startswith((b"PK\x03\x04", _OLE))
 
 
-def open_sheet(path: Path) -> Sheet:
+def open_sheet(path: Source) -> Sheet:
     """The first visible sheet that holds anything. Raises Unreadable."""
     _guard(path)
-    from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
+    from python_calamine import CalamineError, SheetVisibleEnum
 
     try:
-        book = CalamineWorkbook.from_path(path)
+        book = _opened(path)
         for about in book.sheets_metadata:
             if about.visible != SheetVisibleEnum.Visible:
                 continue
@@ -58,6 +62,16 @@ def open_sheet(path: Path) -> Sheet:
     except (CalamineError, OSError, ValueError):
         raise Unreadable(_DAMAGED) from None
     raise Unreadable(_EMPTY)
+
+
+def _opened(path: Source) -> "CalamineWorkbook":
+    """The workbook; from a file on the disk without reading it whole."""
+    from python_calamine import CalamineWorkbook
+
+    if isinstance(path, Path):
+        return CalamineWorkbook.from_path(path)
+    with path.open("rb") as handle:
+        return CalamineWorkbook.from_filelike(handle)
 
 
 def written(value: Value) -> str:
@@ -81,13 +95,13 @@ def _written_number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-def _guard(path: Path) -> None:
+def _guard(path: Source) -> None:
     """Refuse what must not reach the reader: other formats, bombs, far-off cells."""
     with path.open("rb") as handle:
         if handle.read(len(_OLE)) == _OLE:
             raise Unreadable(_LOCKED if _contains(handle, _ENCRYPTED) else _OLD)
     try:
-        with zipfile.ZipFile(path) as package:
+        with path.open("rb") as handle, zipfile.ZipFile(handle) as package:
             _guard_package(package)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
         raise Unreadable(_DAMAGED) from None

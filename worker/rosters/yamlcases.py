@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.domain.errors import Text
 from worker.rosters.columns import NAMES_ZH, TWICE, field_of, unknown_name
 from worker.rosters.refusals import Refusal, Unreadable
+from worker.rosters.sources import Source
 from worker.rosters.textfiles import encoding_of, open_text
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class CaseEntry(NamedTuple):
     events: list[Entry]
 
 
-def read_cases(path: Path) -> Iterator[CaseEntry]:
+def read_cases(path: Source) -> Iterator[CaseEntry]:
     """Every case of the file, well formed or not. Raises Unreadable."""
     from ruamel.yaml.nodes import MappingNode, SequenceNode
 
@@ -59,12 +59,13 @@ def read_cases(path: Path) -> Iterator[CaseEntry]:
         yield entry
 
 
-def _compose(path: Path) -> "Node | None":
+def _compose(path: Source) -> "Node | None":
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    if path.stat().st_size > _MOST_BYTES:
-        raise Unreadable(_TOO_LARGE)
+    with path.open("rb") as content:
+        if len(content.read(_MOST_BYTES + 1)) > _MOST_BYTES:
+            raise Unreadable(_TOO_LARGE)
     with open_text(path, encoding_of(path)) as handle:
         text = handle.read()
     try:

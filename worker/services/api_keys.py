@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 KeyKind = Literal["test", "team", "live"]
 
 CentreScope = Literal["cases:read", "cases:write", "imports", "evidence"]
-OperatorScope = Literal["job-runs", "metrics"]
+OperatorScope = Literal["job-runs", "metrics", "imports:approve"]
 Scope = CentreScope | OperatorScope
 
 OF_CENTRES: tuple[Scope, ...] = get_args(CentreScope)

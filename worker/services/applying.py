@@ -163,7 +163,7 @@ class Desk:
         if is_new and not added and any(row.event for row in rows):
             self._leave_out(rows, reported, waits=bool(waiting))
             return
-        self.deferred += [_event_alone(row) for row in waiting]
+        self.deferred += [event_alone(row) for row in waiting]
         if is_new:
             session.add(file.case)
             if procedure.warning is not None:
@@ -258,7 +258,7 @@ class Desk:
         The others are reported.
         """
         recorded = [event_of(row) for row in file.events]
-        events = [(event, row) for row in rows if (event := _event_in(row))]
+        events = [(event, row) for row in rows if (event := event_in(row))]
         known = {(event.name, event.occurred_at) for event in recorded}
         of_bare = {_day_of(event) for event in recorded if event.date_only}
         of_timed = {_day_of(event) for event in [*recorded, *(event for event, _ in events)]
@@ -324,7 +324,7 @@ def by_case(context: Context, rows: Iterable[RosterRow]) -> dict[CaseKey, list[R
     return groups
 
 
-def _event_alone(row: RosterRow) -> RosterRow:
+def event_alone(row: RosterRow) -> RosterRow:
     """The row without the contact, which was written: a later row may have changed it since."""
     return RosterRow(
         row.place,
@@ -334,10 +334,11 @@ def _event_alone(row: RosterRow) -> RosterRow:
         occurred_at=row.occurred_at,
         occurred_on=row.occurred_on,
         columns=row.columns,
+        number=row.number,
     )
 
 
-def _event_in(row: RosterRow) -> Event | None:
+def event_in(row: RosterRow) -> Event | None:
     """The row's event."""
     if row.event is None:
         return None

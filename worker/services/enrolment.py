@@ -25,6 +25,7 @@ from worker.services.applying import (
     Outcome,
     by_case,
     discreet,
+    event_alone,
     key_of,
 )
 from worker.services.casework import event_of, rework
@@ -73,6 +74,23 @@ def enrol_file(
     return tried if tried.faults or dry_run else enrol(dry_run=False)
 
 
+@dataclass(slots=True)
+class Bookmark:
+    """How far a file was taken, for who goes on after a stop or crash: no row twice, none lost.
+
+    `number` is that of the last row applied; `waiting` are rows before it that need one further
+    down, True where only the event is left to record. `save` is called within the transaction of
+    each chunk, and what it raises takes the chunk back. `is_done` tells that the end was reached.
+    """
+
+    report: Enrolment
+    save: Callable[[Session], None]
+    keep_going: Callable[[], bool]
+    number: int = 0
+    waiting: dict[int, bool] = field(default_factory=dict)
+    is_done: bool = False
+
+
 def enrol_rows(
     context: Context,
     rows: Iterable[RosterRow | Fault],
@@ -80,14 +98,19 @@ def enrol_rows(
     now: datetime,
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda _: None,
+    bookmark: Bookmark | None = None,
 ) -> Enrolment:
-    """Enrol rows already read; see `enrol_file`."""
-    report = Enrolment()
-    queue = _Queue(context, dry_run, now, report)
-    for chunk in _chunks(rows, report):
+    """Enrol rows already read, from the bookmark on if there is one; see `enrol_file`."""
+    report = bookmark.report if bookmark else Enrolment()
+    queue = _Queue(context, dry_run, now, report, bookmark)
+    for chunk in _chunks(queue.unread(rows), report):
         queue.take(chunk)
         progress(report.rows)
+        if bookmark and not bookmark.keep_going():
+            return report
     queue.finish()
+    if bookmark:
+        bookmark.is_done = True
     report.in_order()
     return report
 
@@ -98,7 +121,6 @@ def _chunks(rows: Iterable[RosterRow | Fault], report: Enrolment) -> Iterator[li
         if isinstance(row, Fault):
             report.blame([row])
             continue
-        report.rows += 1
         chunk.append(row)
         if len(chunk) >= CHUNK and row.reference != chunk[-2].reference:
             yield chunk[:-1]
@@ -115,42 +137,68 @@ class _Queue:
     dry_run: bool
     now: datetime
     report: Enrolment
+    bookmark: Bookmark | None
     waiting: dict[CaseKey, list[RosterRow]] = field(default_factory=dict)
     earlier: dict[CaseKey, list[RosterRow]] = field(default_factory=dict)
     repeated: int = 0
     counted: dict[int, Outcome] = field(default_factory=dict)
     idle: dict[CaseKey, tuple[Text, Note]] = field(default_factory=dict)
 
+    def unread(self, rows: Iterable[RosterRow | Fault]) -> Iterator[RosterRow | Fault]:
+        """The rows beyond the bookmark; those before it wait if they did, and count no more."""
+        for row in rows:
+            if self.bookmark is None or isinstance(row, Fault) or row.number > self.bookmark.number:
+                yield row
+            elif (is_event := self.bookmark.waiting.get(row.number)) is not None:
+                self._wait(event_alone(row) if is_event else row)
+            elif len(self.counted) < _MOST_COUNTED:
+                self.counted[hash(key_of(self.context, row))] = "new"
+
+    def _wait(self, row: RosterRow) -> None:
+        self.waiting.setdefault(key_of(self.context, row), []).append(row)
+
     def take(self, chunk: Sequence[RosterRow]) -> None:
         """Apply a chunk, after what waited of its cases."""
+        self.report.rows += len(chunk)
+        if self.bookmark is not None:
+            self.bookmark.number = chunk[-1].number
         keys = dict.fromkeys(key_of(self.context, row) for row in chunk)
         waited = [row for key in keys for row in self.waiting.pop(key, ())]
         count = sum(map(len, self.waiting.values()))
-        deferred = self._apply([*waited, *chunk], may_defer=count < _MOST_WAITING)
-        for row in deferred:
-            self.waiting.setdefault(key_of(self.context, row), []).append(row)
+        self._apply([*waited, *chunk], may_defer=count < _MOST_WAITING)
 
     def finish(self) -> None:
         """Apply what still waits: now it stands or is refused."""
         left = [row for rows in self.waiting.values() for row in rows]
         for chunk in _chunks(left, Enrolment()):
+            for row in chunk:
+                self.waiting.pop(key_of(self.context, row), None)
             self._apply(chunk, may_defer=False)
         self._say_idle()
 
-    def _apply(self, rows: Sequence[RosterRow], *, may_defer: bool) -> list[RosterRow]:
-        """Apply rows in a transaction of their own; returns those that must wait."""
+    def _apply(self, rows: Sequence[RosterRow], *, may_defer: bool) -> None:
+        """Apply rows in a transaction of their own, and note what they led to within it."""
         desk = Desk(self.context, self.now, may_defer)
         with self.context.db.transaction() as session:
             if self.dry_run:
                 self._try(desk, session, rows)
             else:
                 _take(desk, session, rows)
+            for row in desk.deferred:
+                self._wait(row)
+            _add(self.report, desk.report)
+            self._count(desk)
+            self._mark(session)
+            if not self.dry_run:
                 crash_point("in_enrol")
         if not self.dry_run:
             crash_point("after_enrol")
-        _add(self.report, desk.report)
-        self._count(desk)
-        return desk.deferred
+
+    def _mark(self, session: Session) -> None:
+        if self.bookmark is not None:
+            waiting = (row for rows in self.waiting.values() for row in rows)
+            self.bookmark.waiting = {row.number: row == event_alone(row) for row in waiting}
+            self.bookmark.save(session)
 
     def _count(self, desk: Desk) -> None:
         """Count every case once, however often the file comes back to it."""
@@ -335,4 +383,12 @@ def _refused(
     )
 
 
-__all__ = ["Enrolment", "enrol_file", "enrol_rows", "event_words", "record_event", "void_event"]
+__all__ = [
+    "Bookmark",
+    "Enrolment",
+    "enrol_file",
+    "enrol_rows",
+    "event_words",
+    "record_event",
+    "void_event",
+]

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 EVERY: Mapping[str, timedelta] = {
     "reload": timedelta(seconds=5),
     "inbox": timedelta(seconds=5),
+    "imports": timedelta(seconds=2),
     "recalculate": timedelta(minutes=1),
     "rescue": timedelta(seconds=30),
     "settle": timedelta(seconds=15),

@@ -15,6 +15,7 @@ from worker.services.context import Context
 from worker.store.audit import Entry, append_audit, head
 from worker.store.cases import centre_ids
 from worker.store.database import Session
+from worker.store.imports import drop_old_imports
 from worker.store.retention import (
     drop_cases,
     drop_old_attempts,
@@ -65,10 +66,14 @@ def _of_centre(context: Context, centre_id: str, now: datetime) -> Counter[str]:
     def drop_attempts(session: Session) -> int:
         return drop_old_attempts(session, centre_id, now - kept.proof, _BATCH)
 
+    def drop_imports(session: Session) -> int:
+        return drop_old_imports(session, centre_id, now - kept.proof, _BATCH)
+
     return Counter(
         contacts=_all(context, forget),
         cases=_all(context, drop),
         attempts=_all(context, drop_attempts),
+        imports=_all(context, drop_imports),
     )
 
 

@@ -31,7 +31,7 @@ class NotThere(BadData):
     """There is no such thing, or it is another centre's: both are told alike."""
 
     def __init__(self) -> None:
-        super().__init__("没有这个案件或事项", "there is no such case or event")
+        super().__init__("没有这个案件、事项或导入", "there is no such case, event or import")
 
 
 class Moved(BadData):

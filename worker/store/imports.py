@@ -3,19 +3,18 @@
 What is personal is in the pieces alone; an import's own row holds counts, instants and states.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, get_args
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlmodel import Field, case, col, delete, func, or_, select
 
+from worker.domain.imports import ImportState
 from worker.store.database import Session
 from worker.store.tables import CaseEventRow, Row
 
-STATES = (
-    "receiving", "checking", "held", "queued", "applying", "done", "refused", "cancelled",
-)  # fmt: skip
 WORKED_ON = ("checking", "queued", "applying")
 """States in which a worker takes an import up."""
 UNFINISHED = ("checking", "held", "queued", "applying")
@@ -30,7 +29,7 @@ class ImportRow(Row, table=True):
 
     __tablename__ = "import"
     __table_args__ = (
-        CheckConstraint(f"state IN ({', '.join(repr(state) for state in STATES)})", name="state"),
+        CheckConstraint(f"state IN ({', '.join(map(repr, get_args(ImportState)))})", name="state"),
         Index(None, "centre_id", "content_digest"),
         Index(None, "state", "created_at"),
     )
@@ -94,12 +93,14 @@ def find_import(
 
 
 def list_imports(
-    session: Session, *, centre_id: str | None = None, before: str = "", limit: int = 100
+    session: Session, *, centre_id: str | None, state: str | None, before: str, limit: int
 ) -> Sequence[ImportRow]:
     """Imports, newest first and older than the import `before`."""
     found = select(ImportRow).order_by(col(ImportRow.id).desc()).limit(limit)
     if centre_id is not None:
         found = found.where(ImportRow.centre_id == centre_id)
+    if state is not None:
+        found = found.where(ImportRow.state == state)
     if before:
         found = found.where(ImportRow.id < before)
     return session.exec(found).all()
@@ -221,15 +222,10 @@ def drop_old_imports(session: Session, centre_id: str, before: datetime, limit: 
     return len(ids)
 
 
-def events_by_day(
-    session: Session, centre_id: str, days: Mapping[int, tuple[datetime, datetime]]
-) -> dict[int, int]:
-    """How many events a centre recorded within each span, in one pass over them."""
+def events_by_day(session: Session, centre_id: str, begins: Sequence[datetime]) -> list[int]:
+    """How many events a centre recorded from each instant to the next, in one pass over them."""
     at = col(CaseEventRow.recorded_at)
-    sums = [
-        func.sum(case(((at >= begins) & (at < ends), 1), else_=0)) for begins, ends in days.values()
-    ]
-    first = min(begins for begins, _ in days.values())
-    counted = select(*sums).where(CaseEventRow.centre_id == centre_id, at >= first)
-    found = session.execute(counted).one()
-    return {day: int(count or 0) for day, count in zip(days, found, strict=True)}
+    sums = [func.sum(case(((at >= one) & (at < following), 1), else_=0))
+            for one, following in pairwise(begins)]  # fmt: skip
+    counted = select(*sums).where(CaseEventRow.centre_id == centre_id, at >= begins[0])
+    return [int(count or 0) for count in session.execute(counted).one()]
