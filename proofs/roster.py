@@ -18,9 +18,6 @@ Key = tuple[str, str, str]
 ANSWER_LOST = "mail answer lost"
 """A fate that keeps the look-ups busy, without the cap that holds for numbers."""
 
-_FIRST_FREE = 1000
-"""Sandbox numbers with a fate of their own end the range below this serial."""
-
 _STARTS = {
     "reported_by_phone": 4,  # a lapse: up to five reminders
     "replacement_applied": 3,  # two rules at once: one reminder is carried by the other
@@ -75,7 +72,7 @@ class Citizens:
 
     rng: Random
     mail_only: bool = False
-    _serial: int = _FIRST_FREE
+    _serial: int = 1000
     _waiting: dict[Key, RosterRow] = field(default_factory=dict)
     _on_file: list[RosterRow] = field(default_factory=list)
     _read: int = 0
@@ -106,7 +103,7 @@ class Citizens:
         reference = f"P-{self._serial}"
         mailbox = _MAILBOX.get(fate, "test")
         mail = f"{mailbox}@c{self._serial}.example.com"
-        phone = _SHARED.get(fate, f"1000{self._serial:07d}" if fate == "delivered" else None)
+        phone = _SHARED.get(fate, f"+86154{self._serial:08d}" if fate == "delivered" else None)
         if self.mail_only:
             phone = None
         return RosterRow(

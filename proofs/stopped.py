@@ -52,10 +52,10 @@ class Stop:
 
     @property
     def phones(self) -> dict[str, int]:
-        """A number a case with its class, told apart by class, home and case. 154 is no mobile
-        prefix."""
+        """A number a case with its class, told apart by class, home and case. 154 is given to
+        nobody."""
         return {
-            f"154{one:02}{self.number:03}{case:03}": one for case, one in enumerate(self.classes)
+            f"+86154{one:02}{self.number:03}{case:03}": one for case, one in enumerate(self.classes)
         }
 
 
@@ -106,7 +106,7 @@ class Ledger:
         for line in path.read_text("utf-8").splitlines():
             row = json.loads(line)
             at = datetime.fromisoformat(row["at"])
-            self._at.setdefault(row["to"].removeprefix("+86"), []).append(at)
+            self._at.setdefault(row["to"], []).append(at)
 
     def of(self, stop: Stop) -> list[tuple[int, datetime]]:
         """Each message to one of its numbers: the number's class, and when it was taken."""

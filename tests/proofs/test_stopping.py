@@ -52,8 +52,7 @@ def ledger(tmp_path: Path) -> Ledger:
     path = tmp_path / "ledger.jsonl"
     path.write_text(
         "".join(
-            f'{{"to": "+86{phone}", "at": "{TEN.isoformat()}"}}\n'
-            for phone in (ANSWERED, SLOW, HUNG)
+            f'{{"to": "{phone}", "at": "{TEN.isoformat()}"}}\n' for phone in (ANSWERED, SLOW, HUNG)
         )
     )
     return Ledger(path)
