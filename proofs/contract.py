@@ -24,7 +24,7 @@ LEAST_ACCEPTED = 0.3
 """Of the cases that fit the schema of an operation so many must be answered with success."""
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
-_SEEDED = 40
+_SEEDED, _FILES = 40, 5
 _ROUNDS = 20
 
 
@@ -77,10 +77,10 @@ def prove_contract(cases: int, seed: int) -> bool:
 
 @contextmanager
 def _served(folder: Path) -> Iterator[str]:
-    """`qida serve` over an installation of its own; its address."""
+    """`qida run` over an installation of its own; its address."""
     (folder / "home").mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "worker", "serve", "--port", "0"], env=_environment(folder),
+        [sys.executable, "-m", "worker", "run", "--port", "0"], env=_environment(folder),
         cwd=ROOT, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -111,6 +111,8 @@ def _seed(folder: Path, url: str) -> None:
     (folder / "keys.json").write_text(json.dumps(keys), "utf-8")
     made = [_case(url, keys["centre"], number) for number in range(_SEEDED)]
     (folder / "cases.json").write_text(json.dumps(made), "utf-8")
+    handed_in = [_faulty_roster(url, keys["centre"], number) for number in range(_FILES)]
+    (folder / "imports.json").write_text(json.dumps(handed_in), "utf-8")
 
 
 def _key(folder: Path, *words: str) -> str:
@@ -128,11 +130,22 @@ def _case(url: str, key: str, number: int) -> dict[str, str]:
         "contact": {"name": "张三", "phone": f"100000000{number + 10}"},
         "events": [{"event": "reported_by_phone", "occurred_at": "2026-11-20T16:20:00+08:00"}],
     }
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    request = Request(f"{url}/v1/cases", json.dumps(body).encode(), headers)  # noqa: S310  # ours
-    with urlopen(request, timeout=30) as answer:  # noqa: S310
-        made = json.loads(answer.read())
+    made = _posted(f"{url}/v1/cases", key, json.dumps(body).encode(), "application/json")
     return {"id": made["id"], "reference": made["reference"]}
+
+
+def _faulty_roster(url: str, key: str, number: int) -> str:
+    """An import with a mistake to list."""
+    rows = f"reference,procedure,phone\nI-{number},national,10000000002\nI-{number}-b,nowhere,1\n"
+    return str(_posted(f"{url}/v1/imports", key, rows.encode(), "text/csv")["id"])
+
+
+def _posted(url: str, key: str, body: bytes, media_type: str) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": media_type}
+    request = Request(url, body, headers)  # noqa: S310  # ours
+    with urlopen(request, timeout=30) as answer:  # noqa: S310
+        made: dict[str, str] = json.loads(answer.read())
+    return made
 
 
 def _asked(folder: Path, url: str, cases: int, seed: int) -> bool:

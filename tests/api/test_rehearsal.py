@@ -89,6 +89,16 @@ def test_what_a_test_key_enrols_is_sent_to_the_sandbox_and_to_nobody_else(
     assert installation.rows(AttemptRow) == (0, 1)
 
 
+def test_a_roster_of_a_test_key_is_applied_in_the_rehearsal(installation: Installation) -> None:
+    row = "T-1,national,电话挂失,2026-11-20 16:20,测试甲,13800138000"
+    roster = f"编号,业务,事项,发生时间,姓名,手机\n{row}\n".encode()
+
+    installation.test.ask("POST", "/v1/imports", roster, **{"Content-Type": "text/csv"})
+    installation.duties.tick()
+
+    assert installation.rows(CaseRow) == (0, 1)
+
+
 def test_what_a_live_key_enrols_never_goes_to_the_sandbox(installation: Installation) -> None:
     installation.live.post("/v1/cases", a_case("L-1", contact=CITIZEN))
 

@@ -86,12 +86,13 @@ class Duties:
         return run
 
     def _rehearse(self, context: Context, now: datetime) -> Mapping[str, int]:
-        """Every duty that needs no file and no provider, for the cases of test keys; one after the
-        other, so that they take a live installation one thread at most."""
+        """Every duty that needs no folder and no provider, for the cases of test keys; one after
+        the other, so that they take a live installation one thread at most."""
         own = self.runtime.rehearse(context)
         if own is None:
             return {}
         duties: dict[str, Duty] = {
+            "imports": self._take_imports,
             "recalculate": _named(recalculate),
             "rescue": _named(rescue),
             "settle": _named(settle_uncertain),
