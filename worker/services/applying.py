@@ -23,7 +23,7 @@ from worker.services.refusing import first_filled, left_with, sift, wrong_centre
 from worker.services.team import wrong_hands
 from worker.store.audit import Entry, append_audit
 from worker.store.cases import CaseFile, case_files, case_ids, contact, lock_cases
-from worker.store.database import Session, new_id
+from worker.store.database import Session, insert_rows, new_id
 from worker.store.tables import CaseEventRow, CaseRow
 
 MOST_LISTED = 20_000
@@ -106,6 +106,7 @@ class Desk:
     touched: list[tuple[CaseFile, str]] = field(default_factory=list)
     outcomes: dict[CaseKey, Outcome] = field(default_factory=dict)
     idle: dict[CaseKey, tuple[Text, Note]] = field(default_factory=dict)
+    fresh: list[CaseRow | CaseEventRow] = field(default_factory=list)
 
     def enrol(self, session: Session, rows: Sequence[RosterRow]) -> None:
         """Apply rows, case by case. Raises QidaError where a case cannot be worked out."""
@@ -165,10 +166,10 @@ class Desk:
             return
         self.deferred += [event_alone(row) for row in waiting]
         if is_new:
-            session.add(file.case)
+            self.fresh.append(file.case)
             if procedure.warning is not None:
                 self.report.note(procedure.warning, Note(rows[0].place))
-        session.add_all(added)
+        self.fresh += added
         file.events += added
         if is_new or changed or added:
             self.touched.append((file, rows[0].place))
@@ -188,6 +189,7 @@ class Desk:
     def _rework(self, session: Session) -> None:
         files = [file for file, _ in self.touched]
         works = rework_all(session, self.context, files, now=self.now, cause="event recorded")
+        insert_rows(session, self.fresh)
         for (file, place), done in zip(self.touched, works, strict=True):
             self.report.planned += done.planned
             self.report.moved += done.moved

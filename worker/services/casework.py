@@ -19,7 +19,7 @@ from worker.services.ladder import (
 from worker.services.messages import deadline_of
 from worker.store.audit import Entry, append_audit
 from worker.store.cases import CaseFile
-from worker.store.database import Session, new_id
+from worker.store.database import Session, insert_rows, new_id
 from worker.store.reminders import insert_reminders
 from worker.store.tables import CaseEventRow, DeadlineRow, ReminderRow
 
@@ -76,6 +76,9 @@ def rework_all(
     for work in works:
         work.deadlines()
         work.close_case()
+    insert_rows(session, [row for work in works for row in work.begun])
+    for row, reason in (call for work in works for call in work.calls):
+        open_call_task(session, row, reason=reason, now=now)
     insert_reminders(session, [row for work in works for row in work.planned])
     return [work.done for work in works]
 
@@ -89,6 +92,8 @@ class _Work:
     cause: str
     done: Reworked = field(default_factory=Reworked)
     planned: list[dict[str, object]] = field(default_factory=list)
+    begun: list[DeadlineRow] = field(default_factory=list)
+    calls: list[tuple[DeadlineRow, str]] = field(default_factory=list)
 
     def deadlines(self) -> None:
         stored = {(row.rule_id, row.started_at, row.occurrence): row for row in self.file.deadlines}
@@ -152,7 +157,7 @@ class _Work:
             updated_at=self.now,
         )
         self._write(row, wanted)
-        self.session.add(row)
+        self.begun.append(row)
         self.file.deadlines.append(row)
         if wanted.state is DeadlineState.LAPSED and not wanted.occurrence:
             self.done.lapsed.append(wanted.rule.id)
@@ -209,7 +214,7 @@ class _Work:
         if is_over and self.file.has_called(row.id):
             close_call_tasks(self.session, row, now=self.now, note=str(wanted.state))
         if made.call and not self.file.has_called(row.id):
-            open_call_task(self.session, row, reason=made.call, now=self.now)
+            self.calls.append((row, made.call))
 
     def _was_heard(self, row: DeadlineRow) -> bool:
         return any(one.deadline_id == row.id and one.state in _HEARD for one in self.file.reminders)

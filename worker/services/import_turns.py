@@ -8,12 +8,12 @@ from typing import Any
 
 from worker.clock import monotonic
 from worker.crashpoints import crash_point
-from worker.domain.contacts import PhonePolicy
 from worker.domain.errors import Fault, Text
 from worker.rosters import RosterRow, read_roster, row_at, row_of
 from worker.services.applying import Enrolment, Note
 from worker.services.context import Context
 from worker.services.enrolment import event_words
+from worker.services.refusing import phones_of
 from worker.services.uploads import UploadedFile, add_faults, faults_of
 from worker.store.audit import Entry, append_audit
 from worker.store.database import Session
@@ -66,11 +66,10 @@ class Turn:
     def entries(self) -> Iterator[RosterRow | Fault]:
         """Every row of the file, its centre that of the key."""
         context, centre_id = self.context, self.row.centre_id
-        abroad = context.centre(centre_id).abroad_numbers
-        policy = PhonePolicy(sandbox=context.simulated, abroad=abroad)
+        phones, words = phones_of(context, centre_id), event_words(context)
         file = UploadedFile(context, self.row)
         last = 0
-        for entry in read_roster(file, phones=policy, now=self.now, events=event_words(context)):
+        for entry in read_roster(file, phones=phones, now=self.now, events=words):
             checked = entry if isinstance(entry, Fault) else _own(entry, centre_id)
             if isinstance(checked, Fault) and (row := row_of(checked)) != last:
                 self.refused, last = self.refused + 1, row

@@ -6,7 +6,7 @@ what it reads still holds when it writes. Every commit is on the disk before it 
 
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,15 +17,11 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
-    Index,
-    Table,
-    TextClause,
     create_engine,
     event,
     make_url,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
@@ -33,7 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
 from worker.domain.errors import Misconfigured, Text, Unavailable
-from worker.store.tables import Row
+from worker.store.rows import insert_new, insert_rows
 
 _WAIT = 10
 """Seconds to wait for another writer, or for a free connection, before giving up."""
@@ -147,47 +143,6 @@ class Database:
 def new_id(now: datetime) -> str:
     """A fresh id, 32 hex digits, sorting by time: 48 bits of milliseconds and 80 random bits."""
     return f"{(now - _EPOCH) // timedelta(milliseconds=1):012x}{secrets.token_hex(10)}"
-
-
-def insert_new(
-    session: Session,
-    table: type[Row],
-    rows: Sequence[Mapping[str, object]],
-    *,
-    unique: tuple[str, ...],
-) -> int:
-    """Insert the rows that are not there yet, by the unique columns; returns how many were new.
-
-    Every row names the same columns. A clash in any other constraint is an error.
-    """
-    if not rows:
-        return 0
-    connection = session.connection()
-    target: Table = table.metadata.tables[str(table.__tablename__)]
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(target).on_conflict_do_nothing(
-        index_elements=unique, index_where=_predicate(target, unique)
-    )
-    session.flush()
-    done = connection.execute(
-        statement,
-        [dict(row) for row in rows],
-        execution_options={"preserve_rowcount": True},
-    )
-    return done.rowcount
-
-
-def _predicate(table: Table, columns: tuple[str, ...]) -> TextClause | None:
-    """The condition of a partial unique index over these columns, if that is what is meant."""
-    for index in table.indexes:
-        if index.unique and tuple(column.name for column in index.columns) == columns:
-            return _condition(index)
-    return None
-
-
-def _condition(index: Index) -> TextClause | None:
-    condition = index.dialect_options["sqlite"]["where"]
-    return condition if isinstance(condition, TextClause) else None
 
 
 def _parse(url: str) -> URL:
@@ -382,4 +337,4 @@ _POSTGRESQL_TROUBLES: Mapping[str, Text] = {  # postgresql.org/docs/current/errc
     "55P03": _BUSY,
 }
 
-__all__ = ["Database", "Session", "insert_new", "new_id"]
+__all__ = ["Database", "Session", "insert_new", "insert_rows", "new_id"]

@@ -6,44 +6,13 @@ the rest (states, uniqueness, references). A change here needs a migration.
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, MetaData, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlmodel import Field
 
 from worker.domain.delivery import OPEN_ATTEMPTS, AttemptState, DeadlineState, ReminderState
-
-
-class Row(SQLModel):
-    """What every table shares: names for constraints, so that migrations can speak of them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-
-    def __init__(self, **values: object) -> None:
-        """A new row. Written past SQLAlchemy's attributes, which exist to notice changes: an
-        insert takes what stands in the row, and this takes a fifth of the time."""
-        self.__dict__.update(_defaults(type(self)) | values)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        """Set an attribute through SQLAlchemy alone: SQLModel's way sets it again in Pydantic,
-        which checks nothing here and doubles the time that a new row takes."""
-        object.__setattr__(self, name, value)
-
-
-@cache
-def _defaults(table: type[Row]) -> dict[str, object]:
-    """What a new row of a table holds where nothing is said of a column."""
-    fields = table.model_fields.items()
-    return {name: field.get_default() for name, field in fields if not field.is_required()}
+from worker.store.rows import Row as Row
 
 
 def _refers_to(table: str, *, required: bool = True) -> Any:  # noqa: ANN401  # as Field itself

@@ -1,0 +1,99 @@
+"""What every table shares, and the quick ways to write new rows of one."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from sqlalchemy import Index, Insert, MetaData, Table, TextClause, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, SQLModel
+
+
+class Row(SQLModel):
+    """What every table shares: names for constraints, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+    def __init__(self, **values: object) -> None:
+        """A new row. Written past SQLAlchemy's attributes, which exist to notice changes: an
+        insert takes what stands in the row, and this takes a fifth of the time."""
+        self.__dict__.update(_defaults(type(self)) | values)
+
+    def values(self) -> dict[str, object]:
+        """What stands in its columns."""
+        return {name: value for name, value in self.__dict__.items() if name[0] != "_"}
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute through SQLAlchemy alone: SQLModel's way sets it again in Pydantic,
+        which checks nothing here and doubles the time that a new row takes."""
+        object.__setattr__(self, name, value)
+
+
+@cache
+def _defaults(table: type[Row]) -> dict[str, object]:
+    """What a new row of a table holds where nothing is said of a column."""
+    fields = table.model_fields.items()
+    return {name: field.get_default() for name, field in fields if not field.is_required()}
+
+
+def insert_rows(session: Session, rows: Sequence[Row]) -> None:
+    """Insert new rows, a statement a table: several times as quick as through the session, which
+    does not know them afterwards. Change them before."""
+    by_table: dict[type[Row], list[dict[str, object]]] = {}
+    for row in rows:
+        by_table.setdefault(type(row), []).append(row.values())
+    for table, values in by_table.items():
+        session.connection().execute(_inserting(table), values)
+
+
+@cache
+def _inserting(table: type[Row]) -> Insert:
+    return insert(table.metadata.tables[str(table.__tablename__)])
+
+
+def insert_new(
+    session: Session,
+    table: type[Row],
+    rows: Sequence[Mapping[str, object]],
+    *,
+    unique: tuple[str, ...],
+) -> int:
+    """Insert the rows that are not there yet, by the unique columns; returns how many were new.
+
+    Every row names the same columns. A clash in any other constraint is an error.
+    """
+    if not rows:
+        return 0
+    connection = session.connection()
+    target: Table = table.metadata.tables[str(table.__tablename__)]
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(target).on_conflict_do_nothing(
+        index_elements=unique, index_where=_predicate(target, unique)
+    )
+    session.flush()
+    done = connection.execute(
+        statement,
+        [dict(row) for row in rows],
+        execution_options={"preserve_rowcount": True},
+    )
+    return done.rowcount
+
+
+def _predicate(table: Table, columns: tuple[str, ...]) -> TextClause | None:
+    """The condition of a partial unique index over these columns, if that is what is meant."""
+    for index in table.indexes:
+        if index.unique and tuple(column.name for column in index.columns) == columns:
+            return _condition(index)
+    return None
+
+
+def _condition(index: Index) -> TextClause | None:
+    condition = index.dialect_options["sqlite"]["where"]
+    return condition if isinstance(condition, TextClause) else None
