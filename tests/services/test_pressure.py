@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from tests.services.desk import SECOND, Desk, Provider, both_engines
 from worker.domain.delivery import AttemptState, Prepared, Rejected, SendRequest
 from worker.domain.pace import LONGEST, RESTS, Waiting, forecast
-from worker.services.receipts import brings_no_receipts
+from worker.services.silence import brings_no_receipts
 from worker.store.attempts import insert_attempts
 from worker.store.tables import AttemptRow, CaseRow, ReminderRow
 

@@ -10,7 +10,7 @@ from worker.domain.delivery import DeadlineState
 from worker.domain.errors import QidaError
 from worker.services.context import Context
 from worker.services.ladder import open_call_task
-from worker.services.receipts import unheard_of_last
+from worker.services.silence import unheard_of_last
 from worker.store.cases import Reach, centre_ids, has_open_lapses, lapses_at_risk, lock_cases
 from worker.store.database import Session
 from worker.store.tables import DeadlineRow

@@ -30,6 +30,7 @@ from worker.services.ladder import (
     has_climbed,
     step_back,
 )
+from worker.services.silence import RECEIPT_NEEDED, brings_no_receipts
 from worker.store.attempts import Seen, add_event, bound_elsewhere, due_for_check, move_attempt
 from worker.store.database import Session
 from worker.store.receipts import (
@@ -40,7 +41,6 @@ from worker.store.receipts import (
     failed_before,
     latest_attempt,
     other_open_attempt,
-    receipts_of_last,
     was_seen,
     was_tried_again,
 )
@@ -53,10 +53,8 @@ _BATCH = 200
 _ON_ITS_WAY = (AttemptState.ACCEPTED, AttemptState.SENT)
 _MAY_BE_GONE = (AttemptState.SUBMITTING, AttemptState.UNCERTAIN, AttemptState.LOST)
 _FAILED = (AttemptState.UNDELIVERED, AttemptState.FAILED, AttemptState.CANCELED)
-_RECEIPT_NEEDED = timedelta(hours=4)  # before `act_by`: time for another means, and for a call
 _TRY_AGAIN = timedelta(hours=2)  # DESIGN §5.7: what may pass is tried once more
 _REDACT_AFTER = timedelta(minutes=5)  # a provider may still be finishing its own record
-_ENOUGH_TO_JUDGE = 500  # messages of one sender; under half of them heard of is no receipts at all
 _WORDS = ("delayed", "unsubscribed", "missing")
 """Words that move nothing and still are no news: of mail servers, of people, of a poll."""
 
@@ -376,7 +374,7 @@ def _climb_if_silent(
     """No receipt in time for the deadline: the next means, once (DESIGN §5.7); not at a centre
     that takes an accepted SMS for read."""
     act_by = due.deadline.act_by_at
-    is_pressing = act_by is not None and act_by - _RECEIPT_NEEDED <= now < act_by
+    is_pressing = act_by is not None and act_by - RECEIPT_NEEDED <= now < act_by
     if due.reminder.channel != "sms" or due.deadline.kind != RuleKind.LAPSE:
         return
     centre = context.centres.get(attempt.centre_id)
@@ -386,16 +384,3 @@ def _climb_if_silent(
         return
     if not brings_no_receipts(session, attempt.channel_name, now):
         climb_with_carried(session, due, why="no_receipt", now=now)
-
-
-def brings_no_receipts(session: Session, channel_name: str, now: datetime) -> bool:
-    """Whether under half of a sender's last 500 messages were heard of again: then silence says
-    nothing of the person, and one alert stands for a task each (DESIGN §5)."""
-    return unheard_of_last(session, channel_name, now) > 0
-
-
-def unheard_of_last(session: Session, channel_name: str, now: datetime) -> int:
-    """How many of a sender's last 500 messages brought no receipt, where those are more than
-    half; else 0."""
-    heard, count = receipts_of_last(session, channel_name, _ENOUGH_TO_JUDGE, now - _RECEIPT_NEEDED)
-    return count - heard if count >= _ENOUGH_TO_JUDGE and heard * 2 < count else 0
