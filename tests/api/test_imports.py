@@ -233,7 +233,7 @@ def test_a_usual_day_lets_a_file_of_three_times_its_size_pass(office: Office) ->
 
 def test_what_nobody_approves_in_a_week_is_cancelled(office: Office) -> None:
     taken = hand_in(office, a_roster(*cases(1001)))
-    office.desk.clock.advance(timedelta(days=7, seconds=1))
+    office.desk.clock.advance(timedelta(days=7, minutes=1))
 
     work(office)
 
@@ -265,7 +265,7 @@ def test_a_file_goes_once_it_is_done_and_one_with_mistakes_after_a_week(office: 
     faulty = hand_in(office, a_roster(BAD, GOOD.format(7)))
     work(office)
     kept = parts(office)
-    office.desk.clock.advance(timedelta(days=7, seconds=1))
+    office.desk.clock.advance(timedelta(days=7, minutes=1))
     work(office)
 
     listed = office.get(f"/v1/imports/{faulty.body['id']}/errors.csv")

@@ -82,13 +82,13 @@ def _visit(
     return Visit(context, now, caller)
 
 
-def _of_a_centre(visit: Annotated[Visit, Depends(_visit)], takes: SecurityScopes) -> Visit:
+async def _of_a_centre(visit: Annotated[Visit, Depends(_visit)], takes: SecurityScopes) -> Visit:
     if visit.caller.centre_id is None:
         raise _NOT_A_CENTRE
     return _holding(visit, takes)
 
 
-def _of_an_operator(visit: Annotated[Visit, Depends(_visit)], takes: SecurityScopes) -> Visit:
+async def _of_an_operator(visit: Annotated[Visit, Depends(_visit)], takes: SecurityScopes) -> Visit:
     if visit.caller.centre_id is not None:
         raise _NOT_AN_OPERATOR
     return _holding(visit, takes)

@@ -87,10 +87,10 @@ def case_view(context: Context, case_id: str) -> Seen:
         return seen_in(context, session, case_files(session, [case_id])[case_id])
 
 
-def seen_in(context: Context, session: Session, file: CaseFile) -> Seen:
-    """The same of a case whose file is at hand."""
+def seen_in(context: Context, session: Session, file: CaseFile, *, is_new: bool = False) -> Seen:
+    """The same of a case whose file is at hand; of a new one nothing can be void."""
     case = file.case
-    events = [*file.events, *voided_events(session, case.id)]
+    events = file.events if is_new else [*file.events, *voided_events(session, case.id)]
     view = _in_short(case) | {
         "card_last4": case.card_last4,
         "bank": case.bank,

@@ -158,10 +158,10 @@ def _applied(desk: Desk, rows: Sequence[RosterRow], seen: Collection[str] | None
             raise _refused(desk.report.faults)
         session.flush()
         file = _file(session, desk, (centre_id, reference))
-        seen_now = seen_in(context, session, file)
+        outcome = desk.outcomes[centre_id, reference]
+        seen_now = seen_in(context, session, file, is_new=outcome == "new")
     report = desk.report
     notes = [*report.notes, *(text for text, _ in desk.idle.values())]
-    outcome = desk.outcomes[centre_id, reference]
     return Submitted(file.case.id, seen_now, outcome, report.events, report.planned, tuple(notes))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from worker.store.database import Session
@@ -13,7 +14,11 @@ _NOTED_AGAIN = timedelta(minutes=1)
 
 def find_key(session: Session, prefix: str) -> ApiKeyRow | None:
     """The key of a prefix, whatever became of it."""
-    return session.exec(select(ApiKeyRow).where(ApiKeyRow.prefix == prefix)).first()
+    return session.exec(_OF_PREFIX, params={"prefix": prefix}).first()
+
+
+_OF_PREFIX = select(ApiKeyRow).where(ApiKeyRow.prefix == bindparam("prefix"))
+"""Made once: it is asked at every request."""
 
 
 def list_keys(session: Session, centre_id: str | None = None) -> Sequence[ApiKeyRow]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from sqlalchemy import bindparam
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import col, literal_column, or_, select
@@ -66,12 +67,16 @@ def contact(keys: KeyRing, case: CaseRow, recipient: str, what: str) -> str:
 
 def case_ids(session: Session, centre_id: str, references: Iterable[str]) -> dict[str, str]:
     """Case ids by reference."""
-    rows = session.exec(
-        select(CaseRow.reference, CaseRow.id).where(
-            CaseRow.centre_id == centre_id, col(CaseRow.reference).in_(list(references))
-        )
-    )
-    return dict(rows.all())
+    wanted = {"centre_id": centre_id, "references": list(references)}
+    rows = session.connection().execute(_IDS, wanted).all()
+    return {reference: case_id for reference, case_id in rows}  # noqa: C416  # rows are no pairs
+
+
+_IDS = select(CaseRow.reference, CaseRow.id).where(
+    CaseRow.centre_id == bindparam("centre_id"),
+    col(CaseRow.reference).in_(bindparam("references", expanding=True)),
+)
+"""Made once, and asked past the session: it is the first question of every case."""
 
 
 def lock_cases(session: Session, ids: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import inspect
+from sqlmodel import select
 
 from worker.domain.errors import Misconfigured
 from worker.store.database import Database, Session, insert_new
@@ -33,8 +34,10 @@ def is_stamped(session: Session) -> bool:
 
 def stamp_of(session: Session) -> str:
     """`test` or `live`; empty before the first start."""
-    row = session.get(InstallationRow, _ID)
-    return row.stamp if row else ""
+    return session.connection().execute(_STAMP).scalar() or ""
+
+
+_STAMP = select(InstallationRow.stamp).where(InstallationRow.id == _ID)
 
 
 def is_set_up(db: Database) -> bool:
