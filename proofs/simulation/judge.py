@@ -1,6 +1,6 @@
 """The judge of a simulated seed: what the provider took against what the database claims.
 
-It imports nothing of `worker`. docs/proofs.md explains the invariants S1 to S13.
+It imports nothing of `worker`. docs/proofs.md explains the invariants S1 to S14.
 """
 
 from collections import Counter, defaultdict
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from proofs.simulation.books import CHINA, Books, Row, Violation, instant, read
-from proofs.simulation.manners import after_the_end, at_night, too_late, too_many
+from proofs.simulation.manners import after_the_end, at_night, past_its_lease, too_late, too_many
 
 FINAL = {"delivered", "undelivered", "unconfirmed", "cancelled", "expired", "needs_person"}
 ON_ITS_WAY = {"accepted", "sent"}
@@ -312,6 +312,7 @@ def _duties(books: Books) -> Iterator[Violation]:
 _INVARIANTS: tuple[Callable[[Books], Iterable[Violation]], ...] = (
     _acknowledged, _settled, _twice, _lost_in_due_form, _recorded, _true, after_the_end, at_night,
     too_late, _reached, _believed_no_stranger, too_many, _duties,
+    past_its_lease,
 )  # fmt: skip
 
 

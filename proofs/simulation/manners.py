@@ -44,6 +44,15 @@ def _told(books: Books) -> Iterator[tuple[Taken, Row]]:
             yield one, reminder
 
 
+def past_its_lease(books: Books) -> Iterator[Violation]:
+    """S14: whoever wakes from a pause past its lease sends nothing: others may have by then."""
+    for one in books.taken:
+        attempt = books.by_ref.get(one.ref)
+        if attempt is not None and one.at > instant(attempt["started_at"]) + IN_FLIGHT:
+            waited = one.at - instant(attempt["started_at"])
+            yield Violation("S14", "wrong", f"{one.id} left {waited} after its claim")
+
+
 def at_night(books: Books) -> Iterator[Violation]:
     """S8: people hear from us from 09:00 to 20:00; fresh and urgent news from 07:00 to 22:00."""
     for one, reminder in _told(books):

@@ -21,7 +21,7 @@ from worker.channels.twilio_sms import TwilioSms
 from worker.domain.delivery import AttemptState, Found, NotSent, Outcome, Rejected, Uncertain
 from worker.domain.reminders import Hours
 from worker.engines import duties
-from worker.services import claiming, receipts, sending, settling
+from worker.services import capping, claiming, receipts, sending, settling
 from worker.services.claiming import Desk
 from worker.services.context import Context
 from worker.services.sending import send_due
@@ -173,7 +173,7 @@ def ignore_refusals() -> None:
 
 def ignore_limits() -> None:
     """Send any number of messages to one number."""
-    replace(claiming, "wait_for_room", lambda *_: None)
+    replace(capping, "wait_for_room", lambda *_: None)
 
 
 def ignore_hours() -> None:
@@ -197,11 +197,6 @@ def ignore_the_end() -> None:
     replace(duties, "send_due", send)
 
 
-def no_audit() -> None:
-    """Never look whether everyone was told."""
-    replace(duties, "audit", lambda *_, **__: Counter())
-
-
 PLANTED: Mapping[str, Callable[[], None]] = {
     one.__name__: one
     for one in (
@@ -209,7 +204,7 @@ PLANTED: Mapping[str, Callable[[], None]] = {
         claim_without_compare, lost_without_look_up, lost_at_once, believe_cut_lists, bind_twice,
         believe_anyone, forget_ranks, server_error_is_not_sent, silence_is_refusal,
         silence_is_not_sent, retry_in_the_client, ignore_refusals, ignore_limits, ignore_hours,
-        ignore_the_end, no_audit,
+        ignore_the_end,
     )
 }  # fmt: skip
 """Every plant by its name."""

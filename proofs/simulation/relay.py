@@ -53,8 +53,12 @@ class Relay:
     def submit(self, prepared: Prepared, ref: str, *, now: datetime) -> Outcome:
         """Take a letter, or fail in one of the ways relays fail."""
         del now
+        outcome = self._answered(prepared, ref)
+        self._world.wait(self._world.rng.uniform(0.05, 1))  # others may hold it up: taken it is
+        return outcome
+
+    def _answered(self, prepared: Prepared, ref: str) -> Outcome:
         world, odds = self._world, self._odds
-        world.wait(world.rng.uniform(0.05, 1))
         if world.chance(odds):
             return NotSent("connect: ConnectionRefusedError")
         if world.chance(odds):

@@ -75,8 +75,9 @@ class Provider:
         """What the client gets. Raises what the wire raises: OSError, HTTPException."""
         self._connect()
         exchange.may_have_left = True
-        self.world.wait(self.world.rng.uniform(0.05, 0.6))
-        return self._spoiled(call) or self._answered(call)
+        said = self._spoiled(call) or self._answered(call)
+        self.world.wait(self.world.rng.uniform(0.05, 0.6))  # others may hold it up: done it is
+        return said
 
     def _spoiled(self, call: api.Call) -> Said | None:
         """No answer, or one that tells little of what was done."""

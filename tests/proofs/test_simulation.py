@@ -60,6 +60,20 @@ def test_a_planted_bug_is_shown_by_some_seed(plant: str, invariant: str) -> None
     assert invariant in done.stdout
 
 
+def test_every_plant_changes_what_is_really_used() -> None:
+    plant_all = (
+        "from proofs.simulation.planted import PLANTED\n"
+        "from proofs.plants import PLANTS\n"
+        "for plant in (*PLANTS.values(), *PLANTED.values()): plant()\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", plant_all], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("module", [books, judge, manners])
 def test_the_judge_imports_nothing_of_what_it_judges(module: Any) -> None:
     tree = ast.parse(Path(module.__file__).read_text("utf-8"))
@@ -310,6 +324,10 @@ SPOILED: dict[str, tuple[str, str, Callable[[], dict[str, Any]]]] = {
         lambda: {"attempt": [attempt(), *REFUSED],
                  "journal": [status("delivered"), stopped(NOON, "ref-2"),
                              stopped(NOON + timedelta(hours=2), "ref-3")]},
+    ),
+    "sent long after its claim": (
+        "S14", "wrong",
+        lambda: {"attempt": [attempt(started_at=at(NOON - timedelta(minutes=20)))]},
     ),
     "a duty failed": (
         "S13", "wrong",
