@@ -106,6 +106,7 @@ def _decide(turn: Turn) -> Counter[str]:
     rows, good = turn.report.rows + turn.refused, turn.report.rows
     turn.report.rows = 0
     if not good:
+        _say_empty(turn)
         turn.end("refused", rows=rows, rows_done=rows)
         return Counter(checked=1, refused=1)
     most = most_at_once(turn.context, turn.row.centre_id, rows, turn.now)
@@ -117,6 +118,17 @@ def _decide(turn: Turn) -> Counter[str]:
     turn.end("held", held_above=most, nearest_act_by_at=until)
     _say_held(turn.row, rows, until)
     return Counter(checked=1, held=1)
+
+
+def _say_empty(turn: Turn) -> None:
+    """A file is not refused without a word."""
+    if not turn.report.faults:
+        said = Fault(f"import.{turn.row.kind}", _NO_ROW, _WRITE_ROWS, code="file.empty")
+        turn.report.blame([said])
+
+
+_NO_ROW = Text("名单里一行也没有", "there is no row in it")
+_WRITE_ROWS = Text("请在列名下面每行写一个事项", "write one event a row below the column names")
 
 
 def _say_held(row: ImportRow, rows: int, until: datetime | None) -> None:
@@ -155,6 +167,8 @@ def _apply(turn: Turn) -> Counter[str]:
         turn.let_go()
         return counts
     rows = turn.report.rows + turn.refused if dry_run else row.rows
+    if not turn.report.rows:
+        _say_empty(turn)
     turn.end("done" if turn.report.rows else "refused", rows=rows, rows_done=rows)
     return counts + Counter(done=1)
 
