@@ -24,6 +24,7 @@ from worker.services.erasing import erase_case
 from worker.services.evidence import evidence
 from worker.services.key_rotation import rotate_keys
 from worker.services.operations import find_case
+from worker.services.uploads import Upload
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +80,8 @@ def test_nothing_of_a_person_is_left_anywhere(
 
 
 def hand_in(runtime: Runtime) -> None:
-    """Two rosters in the inbox: a good one, and one whose every row is refused."""
+    """Two rosters in the inbox, a good one and one whose every row is refused; one over HTTP, with
+    a mistake, so that its file is kept."""
     rows = [
         f"A-{number},national,电话挂失,2026-11-20 16:20,{NAME},{phone},{MAIL},{SECOND},{LAST4}\n"
         for number, phone in enumerate(PHONES)
@@ -91,6 +93,12 @@ def hand_in(runtime: Runtime) -> None:
         path.write_text(HEADING + "".join(content), "utf-8")
         at = path.stat().st_mtime - 60
         os.utime(path, (at, at))
+
+    upload = Upload.begin(
+        runtime.context, "demo", "key:1", is_yaml=False, dry_run=False, now=runtime.clock.now()
+    )
+    upload.add((HEADING + rows[0].replace("A-0", "I-1") + wrong).encode())
+    upload.finish(now=runtime.clock.now())
 
 
 def live(runtime: Runtime, clock: FixedClock) -> None:
@@ -150,7 +158,9 @@ def die_in_between(runtime: Runtime, clock: FixedClock) -> None:
 
 
 def erase_all(runtime: Runtime, clock: FixedClock) -> None:
-    references = [f"A-{number}" for number in range(3)] + [f"C-{number}" for number in range(4)]
+    references = (
+        [f"A-{number}" for number in range(3)] + [f"C-{number}" for number in range(4)] + ["I-1"]
+    )
     for reference in references:
         case_id = find_case(runtime.context, reference)
         assert erase_case(runtime.context, case_id, actor="cli", now=clock.now()).scrubbed
