@@ -230,7 +230,7 @@ ANSWERS: list[tuple[str, Answer, Outcome]] = [
     ("408", refused(408, 20408), Uncertain("408: TwilioRestException")),
     ("500", refused(500, 20500), Uncertain("500: TwilioRestException")),
     ("503", said(503, HTML), Uncertain("503: TwilioRestException")),
-    ("103", said(103, b""), Uncertain("103: TwilioRestException")),
+    ("103", said(103, b""), Uncertain("no answer: HTTPException")),
     ("cut", cut, Uncertain("no answer: RemoteDisconnected")),
     ("reset", reset, Uncertain("no answer: ConnectionResetError")),
     ("silence", silence, Uncertain("no answer: TimeoutError")),
