@@ -132,6 +132,24 @@ def test_a_message_lost_twice_goes_to_a_person_and_is_never_sent_a_third_time(de
     assert desk.reasons() == ["not_reached:lost_twice"]
 
 
+def test_a_late_bounce_of_the_first_message_does_not_make_room_for_a_third(desk: Desk) -> None:
+    relay = Provider(UNCERTAIN, kind="email", found=[NOTHING])
+    relay.caps = replace(relay.caps, finds_after=(timedelta(minutes=15),))
+    desk.through(relay)
+    desk.enrol(phone=None, email="someone@example.com")
+    desk.send()
+    first = desk.attempt.ref
+
+    desk.after(minutes=15).settle()
+    desk.send()
+    desk.receive(AttemptState.UNDELIVERED, source="bounce", provider_id="", ref=first)
+    desk.after(minutes=15).settle()
+    desk.send()
+
+    assert [row.state for row in desk.attempts()] == ["undelivered", "lost"]
+    assert len(relay.handed) == 2
+
+
 @both_engines
 def test_a_message_lost_twice_is_followed_by_a_mail(desk: Desk) -> None:
     provider = Provider(UNCERTAIN, found=[NOTHING])

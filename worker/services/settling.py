@@ -203,7 +203,7 @@ def _bind(session: Session, attempt: AttemptRow, hit: Receipt, due: Due, now: da
 
 def _lose(session: Session, attempt: AttemptRow, misses: int, now: datetime) -> str:
     """Nothing was sent. One more attempt, once only (promise 3); then the next means."""
-    again = lost_before(session, attempt.reminder_id) == 0
+    again = lost_before(session, attempt.reminder_id, misses) == 0
     values = {"state": AttemptState.LOST, "misses": misses, "next_check_at": None}
     if not move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values):
         return "not_settled"

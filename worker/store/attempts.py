@@ -183,12 +183,16 @@ def looked_for_in_vain(session: Session) -> Sequence[str]:
     ).all()
 
 
-def lost_before(session: Session, reminder_id: str) -> int:
-    """How many attempts of a reminder ended `lost`: the second is the last (promise 3)."""
+def lost_before(session: Session, reminder_id: str, look_ups: int) -> int:
+    """How many attempts of a reminder were given up as `lost`: the second is the last (promise 3).
+
+    One whose look-ups were all in vain counts though a late receipt has given it another state.
+    """
+    given_up = (AttemptRow.state == AttemptState.LOST) | (col(AttemptRow.misses) >= look_ups)
     return session.exec(
         select(func.count())
         .select_from(AttemptRow)
-        .where(AttemptRow.reminder_id == reminder_id, AttemptRow.state == AttemptState.LOST)
+        .where(AttemptRow.reminder_id == reminder_id, given_up)
     ).one()
 
 
