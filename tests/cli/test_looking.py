@@ -107,7 +107,8 @@ def test_an_unknown_duty_is_told_those_there_are(enrolled: Qida) -> None:
     ticked = enrolled("tick", *NOW, "--json").rows
     done = enrolled("jobs", "--duty", "foo")
 
-    assert [row["duty"] for row in ticked] == list(DUTIES)
+    here = [duty for duty in DUTIES if duty != "rehearse"]  # that one only on a live installation
+    assert [row["duty"] for row in ticked] == here
     assert f"no duty foo; there are: {', '.join(DUTIES)}" in done.err
 
 
