@@ -20,7 +20,7 @@ _CHARACTERS = re.compile(r"[ (]*\+?[0-9 ()\-]+")
 _FILLING = re.compile(r"[ ()\-]")
 _LONGEST = 15  # digits of an international number: ITU-T E.164
 _LEAST = 7  # digits that make a part of a cell a number of its own
-_SHORT = 6  # digits at most of a number that holds within a network or a city alone
+_SHORTEST, _SHORT = 3, 6  # digits of a number that holds within a network or a city alone
 
 AS_TEXT = Text(
     "请把该列设为文本格式，再重新填写",
@@ -90,7 +90,7 @@ def _refused(code: str, zh: str, en: str) -> Refusal:
 
 def _wrong_length(digits: str) -> Refusal:
     count = _count_digits(digits)
-    if 0 < count <= _SHORT and digits[0] not in "+0":
+    if _SHORTEST <= count <= _SHORT and digits[0] not in "+0":
         return _SHORT_NUMBER
     return _refused(
         "phone.invalid",

@@ -188,7 +188,7 @@ def lost_before(session: Session, reminder_id: str, look_ups: int) -> int:
 
     One whose look-ups were all in vain counts though a late receipt has given it another state.
     """
-    given_up = (AttemptRow.state == AttemptState.LOST) | (col(AttemptRow.misses) >= look_ups)
+    given_up = (col(AttemptRow.state) == AttemptState.LOST) | (col(AttemptRow.misses) >= look_ups)
     return session.exec(
         select(func.count())
         .select_from(AttemptRow)
