@@ -149,12 +149,16 @@ def _posted(url: str, key: str, body: bytes, media_type: str) -> dict[str, str]:
 
 
 def _asked(folder: Path, url: str, cases: int, seed: int) -> bool:
-    """One run of schemathesis; whether it found nothing."""
+    """One run of schemathesis; whether it found nothing.
+
+    In one thread: in several, CPython 3.11 may break off while hypothesis reads source (its issue
+    106905, "AST constructor recursion depth mismatch"), which is no break of ours.
+    """
     each = max(5, cases // len(_described()) // 2)
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", str(ROOT / "openapi.json"), "--url", url,
         "--checks", "all", "--exclude-checks", "positive_data_acceptance", "--seed", str(seed),
-        "--max-examples", str(each), "--continue-on-failure", "--no-color", "--workers", "2",
+        "--max-examples", str(each), "--continue-on-failure", "--no-color", "--workers", "1",
         "--suppress-health-check", "all", "--warnings", "off",
     ]  # fmt: skip
     told = {"QIDA_CONTRACT": str(folder), "QIDA_CONTRACT_URL": url,
