@@ -249,10 +249,31 @@ def _lost(facts: _Facts) -> Iterator[Violation]:
             yield Violation("I5", "wrong", f"reminder {row['id']} left and is called {state}")
         elif state in FINAL - TOLD and not (told or row["reason"] or _refused(facts, row)):
             yield Violation("I5", "lost", f"reminder {row['id']} is {state} for no reason")
-        elif state == "cancelled" and facts.deadlines[row["deadline_id"]]["state"] == "open":
+        elif state == "cancelled" and _is_awaited(facts, row):
             yield Violation("I5", "lost", f"reminder {row['id']} is cancelled, its deadline open")
         elif state in ("expired", "needs_person") and not _called_if_needed(facts, row, called):
             yield Violation("I5", "lost", f"reminder {row['id']} is {state} and nobody calls")
+
+
+def _is_awaited(facts: _Facts, reminder: Row) -> bool:
+    """Whether its deadline is open, and no later step of the same plan left to the same person by
+    the same means: that one told the same date."""
+    alike = ("deadline_id", "recipient", "channel", "plan_version")
+    return facts.deadlines[reminder["deadline_id"]]["state"] == "open" and not any(
+        all(other[name] == reminder[name] for name in alike)
+        and other["id"] != reminder["id"]
+        and facts.messages(other)
+        and _left_after(facts, other, reminder)
+        for other in facts.reminders.values()
+    )
+
+
+def _left_after(facts: _Facts, other: Row, reminder: Row) -> bool:
+    """Whether `other` was tried after every attempt at `reminder` had begun."""
+    begun = [one["started_at"] for one in facts.attempts_of.get(reminder["id"], ())]
+    return bool(begun) and any(
+        one["started_at"] > max(begun) for one in facts.attempts_of.get(other["id"], ())
+    )
 
 
 def _refused(facts: _Facts, reminder: Row) -> bool:

@@ -27,7 +27,7 @@ class Ledgers:
 
     def reminder(self, **changes: Any) -> dict[str, Any]:
         row: dict[str, Any] = {"id": "r1", "case_id": "c1", "deadline_id": "d1", "step": "at_once"}
-        row |= {"recipient": "citizen", "channel": "sms", "carried_by": None}
+        row |= {"recipient": "citizen", "channel": "sms", "carried_by": None, "plan_version": 1}
         return row | {"due_at": NOON, "state": "delivered", "reason": ""} | changes
 
     def tables(self, **changes: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

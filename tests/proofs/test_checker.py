@@ -84,6 +84,24 @@ def test_nobody_need_call_a_person_who_was_told_by_another_message(ledgers: Any)
     assert report.violations == []
 
 
+@pytest.mark.parametrize(("never_left_at", "found"), [("03:30", []), ("04:30", ["I5"])])
+def test_what_never_left_may_be_dropped_for_a_later_step_alone(
+    ledgers: Any, never_left_at: str, found: list[str]
+) -> None:
+    dropped = ledgers.reminder(id="r2", state="cancelled", reason="a_later_step_went_out")
+    never_left = ledgers.attempt(
+        id="a2", reminder_id="r2", ref="ref-2", state="lost", provider_id=None,
+        started_at=f"2026-03-02 {never_left_at}:00.000000",
+    )  # fmt: skip
+    told = ledgers.reminder(step="last_day")  # its message left at noon in Beijing, 04:00 UTC
+
+    report = check(
+        books(ledgers, reminder=[told, dropped], attempt=[ledgers.attempt(), never_left])
+    )
+
+    assert [one.invariant for one in report.violations] == found
+
+
 SPOILED: dict[str, tuple[str, str, Spoil]] = {
     "the file is damaged": ("I0", "wrong", lambda _: {"damage": ["row 3 missing from index"]}),
     "an acknowledged case is gone": (
