@@ -44,7 +44,7 @@ TEXT = (
     "【示例中心】张先生，您尾号0001的社保卡11月20日电话挂失，最迟11月25日17:00前到网点"
     "书面挂失，逾期自动解除。咨询12333"
 )
-PHONE = "1541{:07d}".format  # 154 is no mobile prefix of any network (MIIT numbering plan)
+PHONE = "+861541{:07d}".format  # 154 is no mobile prefix of any network (MIIT numbering plan)
 
 ACCOUNT = "AC" + "0" * 30 + "10"
 TOKEN = "0" * 30 + "10"
@@ -175,16 +175,16 @@ def enrolled(url: str, home: Path) -> Figures:
 
 
 def settings(url: str, home: Path, **others: int) -> Settings:
-    """Twilio at the stand-in's address, e-mail nowhere."""
+    """Twilio at the stand-in's address, and no e-mail."""
     return Settings(
-        home=home, sms="twilio", email="sandbox", twilio_account_sid=ACCOUNT,
-        twilio_auth_token=TOKEN, twilio_from=SENDER, twilio_base_url=url, **others,
+        home=home, sms="twilio", twilio_account_sid=ACCOUNT, twilio_auth_token=TOKEN,
+        twilio_from=SENDER, twilio_base_url=url, **others,
     )  # fmt: skip
 
 
 def capacity(url: str, _home: Path) -> Figures:
     """What the stand-in can do at most: ready-made requests, many at a time."""
-    form = urlencode({"To": "+86" + PHONE(0), "From": SENDER, "Body": TEXT}).encode()
+    form = urlencode({"To": PHONE(0), "From": SENDER, "Body": TEXT}).encode()
     request = _written(url, form)
     at_once = 50
     with socket.create_connection((urlsplit(url).hostname, urlsplit(url).port)) as wire:
@@ -307,7 +307,7 @@ def _scheduled(url: str, store: Mapping[str, str], count: int) -> Figures:
     scheduler.start(paused=True)
     for number in range(count):
         scheduler.add_job(stock_send, "date", run_date=NOW - timedelta(days=365 * 5),
-                          misfire_grace_time=None, args=[url, "+86" + PHONE(number)])  # fmt: skip
+                          misfire_grace_time=None, args=[url, PHONE(number)])  # fmt: skip
     began = perf_counter()
     scheduler.resume()
     for _ in range(count):
