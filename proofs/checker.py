@@ -33,6 +33,9 @@ TWINS = timedelta(minutes=4)
 """How near in time two identical messages to one address must have been tried for a provider's
 list, which knows no refs, to take one for the other."""
 
+LOOK_UPS = timedelta(minutes=45)
+"""So long after an attempt its look-ups are over (decision 0003); until then it may be in doubt."""
+
 GRACE = timedelta(minutes=5)
 """What fell due within the last minutes before the end may still be waiting for its turn."""
 
@@ -176,9 +179,10 @@ def _acknowledged(facts: _Facts) -> Iterator[Violation]:
 def _settled(facts: _Facts) -> Iterator[Violation]:
     """I2: after the quiet period everything is in one known state and nothing hangs."""
     by = facts.books.ended_at - GRACE
+    doubted = {one["reminder_id"] for one in facts.attempts if _is_young_doubt(facts, one, by)}
     for row in facts.reminders.values():
         state = row["state"]
-        if state in FINAL | ON_ITS_WAY:
+        if state in FINAL | ON_ITS_WAY or (row["carried_by"] or row["id"]) in doubted:
             continue
         if state != "planned":
             yield Violation("I2", "wrong", f"reminder {row['id']} hangs in {state!r}")
@@ -186,10 +190,16 @@ def _settled(facts: _Facts) -> Iterator[Violation]:
             yield Violation("I2", "lost", f"reminder {row['id']} was due and is still planned")
     for attempt in facts.attempts:
         state = attempt["state"]
-        if state in ("submitting", "uncertain"):
+        if state in ("submitting", "uncertain") and not _is_young_doubt(facts, attempt, by):
             yield Violation("I2", "wrong", f"attempt {attempt['id']} hangs in {state!r}")
         elif state in ON_ITS_WAY and not _looked_at_again(attempt, by):
             yield Violation("I2", "lost", f"attempt {attempt['id']} is {state}, nobody asks on")
+
+
+def _is_young_doubt(facts: _Facts, attempt: Row, by: datetime) -> bool:
+    """Whether it is so young that its look-ups are still to come, and they will come."""
+    is_young = _instant(attempt["started_at"]) > facts.books.ended_at - LOOK_UPS
+    return attempt["state"] == "uncertain" and is_young and _looked_at_again(attempt, by)
 
 
 def _looked_at_again(attempt: Row, by: datetime) -> bool:

@@ -102,6 +102,27 @@ def test_what_never_left_may_be_dropped_for_a_later_step_alone(
     assert [one.invariant for one in report.violations] == found
 
 
+@pytest.mark.parametrize(
+    ("started_at", "next_check_at", "violations"),
+    [("03:30", "04:13", 0), ("03:30", None, 2), ("03:10", "04:13", 2)],
+    ids=["young and asked about", "young and forgotten", "past its last look-up"],
+)
+def test_only_a_young_attempt_that_is_asked_about_may_be_in_doubt_at_the_end(
+    ledgers: Any, started_at: str, next_check_at: str | None, violations: int
+) -> None:
+    day = ENDED_AT.date()
+    attempt = ledgers.attempt(
+        state="uncertain", provider_id=None, started_at=f"{day} {started_at}:00.000000",
+        next_check_at=next_check_at and f"{day} {next_check_at}:00.000000",
+    )  # fmt: skip
+
+    report = check(
+        books(ledgers, attempt=[attempt], reminder=[ledgers.reminder(state="uncertain")])
+    )
+
+    assert [one.invariant for one in report.violations] == ["I2"] * violations
+
+
 SPOILED: dict[str, tuple[str, str, Spoil]] = {
     "the file is damaged": ("I0", "wrong", lambda _: {"damage": ["row 3 missing from index"]}),
     "an acknowledged case is gone": (
