@@ -26,7 +26,7 @@ from worker.store.cases import (
 )
 from worker.store.database import Session, new_id
 from worker.store.job_runs import JobRunRow, fold_idle_run, last_work, list_runs
-from worker.store.reminders import count_planned, list_reminders
+from worker.store.reminders import Due, count_planned, list_reminders
 from worker.store.tables import AttemptEventRow, AttemptRow, ReminderRow
 
 log = logging.getLogger(__name__)
@@ -241,6 +241,19 @@ def deadline_rows(file: CaseFile) -> list[dict[str, object]]:
     ]
 
 
+def named(due: Due) -> dict[str, object]:
+    """What every listing of reminders says of one, first."""
+    return {
+        "id": due.reminder.id,
+        "reference": due.case.reference,
+        "centre": due.case.centre_id,
+        "rule": due.deadline.rule_id,
+        "step": due.reminder.step,
+        "recipient": due.reminder.recipient,
+        "channel": due.reminder.channel,
+    }
+
+
 def reminder_listing(
     records: Records,
     *,
@@ -256,13 +269,7 @@ def reminder_listing(
         require_centre(session, centre_id)
         return [
             {
-                "id": due.reminder.id,
-                "reference": due.case.reference,
-                "centre": due.case.centre_id,
-                "rule": due.deadline.rule_id,
-                "step": due.reminder.step,
-                "recipient": due.reminder.recipient,
-                "channel": due.reminder.channel,
+                **named(due),
                 "due_at": iso(due.reminder.due_at),
                 "state": due.reminder.state,
                 "reason": due.reminder.reason,

@@ -7,7 +7,7 @@ message and it was sent once more, the case is counted and listed, whatever turn
 from collections.abc import Iterator, Sequence
 
 from worker.services.context import Records
-from worker.services.operations import iso, require_centre
+from worker.services.operations import iso, named, require_centre
 from worker.store.attempts import attempts_of, events_of, looked_for_in_vain
 from worker.store.database import Session
 from worker.store.reminders import Due, reminders_by_id
@@ -77,13 +77,7 @@ def _told(
 ) -> dict[str, object]:
     minutes = round((missed[-1].at - first.started_at).total_seconds() / 60)
     return {
-        "id": due.reminder.id,
-        "reference": due.case.reference,
-        "centre": due.case.centre_id,
-        "rule": due.deadline.rule_id,
-        "step": due.reminder.step,
-        "recipient": due.reminder.recipient,
-        "channel": due.reminder.channel,
+        **named(due),
         "state": due.reminder.state,
         "why": {
             "zh": f"发出后没有答复，{minutes} 分钟内查询 {len(missed)} 次，运营商都没有这条消息",
