@@ -54,10 +54,12 @@ from worker.settings import Settings
 
 MORNING = timedelta(hours=10)
 CASES = 40
-AT_ONCE = 20
+AT_ONCE = 4 * (os.cpu_count() or 1)
+"""Each waits for answers most of the time; more of them would only be slow to start and to end for
+want of a processor, and the ends are what is timed."""
 HANGING_SHARE = 0.25
 
-_PATIENCE = 300  # seconds for a worker to begin: twenty start at once on whatever there is
+_PATIENCE = 300  # seconds for a worker to begin, on whatever there is
 _RESTARTS = (2, 5, 15, 25, 45, 46, 47, 50)  # minutes: look-ups end 43 minutes after an attempt
 
 REAL = Times(15, embedded.GRACE.total_seconds(), 25)
@@ -244,7 +246,7 @@ def _until_sending(home: Path, times: Times) -> None:
     while not attempts(home)["submitting"]:
         if time.monotonic() > ends:
             raise TimeoutError(f"the worker in {home} never began to send")
-        time.sleep(times.answer / 60)  # twenty look at once while twenty start
+        time.sleep(times.answer / 60)  # many look at once while others start
 
 
 def _code_of(process: "subprocess.Popen[bytes]", patience: float) -> int:
