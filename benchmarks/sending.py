@@ -30,8 +30,8 @@ from worker.domain.calendar import CHINA
 from worker.settings import Settings
 
 ROUNDS = 5
-MESSAGES = 2000
-STORED_JOBS = 500
+MESSAGES = 5000
+STORED_JOBS = 5000
 """Fewer, which favours them: the time a stored job takes grows with their number."""
 
 THREADS, BATCH = 2, 500

@@ -16,7 +16,8 @@ from worker.services import sending
 from worker.services.claiming import Claimed, Desk
 from worker.services.context import Context
 from worker.store.attempts import move_attempt, stale_claims
-from worker.store.reminders import Due, set_state
+from worker.store.claims import Picked
+from worker.store.reminders import set_state
 
 
 def replace(owner: object, name: str, new: object) -> None:
@@ -31,7 +32,7 @@ def send_before_record() -> None:
     claim = Desk.claim
     answers: dict[str, Outcome] = {}
 
-    def claim_and_send(self: Desk, picked: Sequence[Due]) -> list[Claimed]:
+    def claim_and_send(self: Desk, picked: Sequence[Picked]) -> list[Claimed]:
         claimed = claim(self, picked)
         for one in claimed:
             crash_point("before_submit")

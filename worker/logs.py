@@ -35,6 +35,9 @@ FIELDS = (
 """Every field a log line may carry."""
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, default=str)
+
+
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -42,7 +45,7 @@ class _JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "event": record.getMessage() if record.name.startswith("worker") else record.name,
         }
-        return json.dumps(line | _fields(record), ensure_ascii=False, default=str)
+        return _JSON.encode(line | _fields(record))
 
 
 class _PlainLines(logging.Formatter):
@@ -54,7 +57,8 @@ class _PlainLines(logging.Formatter):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
-    found = {key: getattr(record, key) for key in FIELDS if hasattr(record, key)}
+    said = vars(record)
+    found = {key: said[key] for key in FIELDS if key in said}
     if record.exc_info and record.exc_info[0] is not None:
         found.setdefault("error", record.exc_info[0].__name__)
     return found
@@ -64,6 +68,9 @@ def set_up_logging(form: str, stream: IO[str] | None = None) -> None:
     """Send every log line to `stream` (stderr) as `json` or `plain`."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_JsonLines() if form == "json" else _PlainLines())
+    # Nothing of this is ever written (docs.python.org/3/howto/logging.html#optimization)
+    logging._srcfile = None  # noqa: SLF001 - as documented
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

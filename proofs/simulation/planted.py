@@ -25,8 +25,9 @@ from worker.services import capping, claiming, receipts, sending, settling
 from worker.services.claiming import Desk
 from worker.services.context import Context
 from worker.services.sending import send_due
+from worker.store.claims import Picked, pick_due
 from worker.store.database import Session
-from worker.store.reminders import Due, pick_due, reminders_by_id
+from worker.store.tables import ReminderRow
 
 
 def send_before_record() -> None:
@@ -60,20 +61,21 @@ def no_lease_check() -> None:
 
 def claim_without_compare() -> None:
     """Work from a list read some minutes ago, and do not ask whether it still holds."""
-    seen: dict[str, datetime] = {}
+    seen: dict[str, tuple[Picked, datetime]] = {}
     used: set[str] = set()
 
     def picked(
         session: Session, now: datetime, limit: int, hours: Hours, channels: Sequence[str]
-    ) -> list[Due]:
+    ) -> list[Picked]:
         due = pick_due(session, now, limit, hours, channels)
-        older = {one for one, at in seen.items() if now - at < timedelta(minutes=5)} - used
-        found = reminders_by_id(session, older - {one.reminder.id for one in due})
-        used.update(found)
-        seen.update((one.reminder.id, now) for one in due)
-        for one in found.values():
-            one.reminder.state = "planned"
-        return [*due, *found.values()]
+        fresh = {one.reminder.id for one in due}
+        older = [one for id_, (one, at) in seen.items()
+                 if now - at < timedelta(minutes=5) and id_ not in used | fresh]  # fmt: skip
+        used.update(one.reminder.id for one in older)
+        seen.update((one.reminder.id, (one, now)) for one in due)
+        for one in older:
+            session.get_one(ReminderRow, one.reminder.id).state = "planned"
+        return [*due, *older]
 
     replace(claiming, "pick_due", picked)
 

@@ -33,7 +33,7 @@ def states(desk: Desk) -> list[str]:
 def claimed(desk: Desk, count: int) -> list[Claimed]:
     """So many messages on the wire, by their number."""
     enrolled(desk, count)
-    found, _ = claim_due(desk.context, "me", desk.now, Counter())
+    found, _ = claim_due(desk.context, "me", desk.now, Counter(), 50)
     return sorted(found, key=lambda one: one.prepared.request.to)
 
 

@@ -333,10 +333,9 @@ def next_find_at(
 
 def next_poll_at(started_at: datetime, act_by: datetime | None, now: datetime) -> datetime | None:
     """When to poll a message next; None after 72 h. Sooner when `act_by` is near."""
-    ladder = [started_at + after for after in POLLS_AFTER if started_at + after > now]
-    if not ladder:
+    due_at = next((at for after in POLLS_AFTER if (at := started_at + after) > now), None)
+    if due_at is None:
         return None
-    due_at = ladder[0]
     if act_by is not None and now < act_by < due_at:
         return min(due_at, max(now + POLLS_AFTER[0], act_by - timedelta(hours=2)))
     return due_at

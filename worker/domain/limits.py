@@ -34,6 +34,8 @@ class Sent(NamedTuple):
 
 def wait_for_room(sent: Sequence[Sent], mine: Sent) -> datetime | None:
     """When `mine` may go to a number that got `sent` before; None means at once."""
+    if not sent:
+        return None
     recent = sorted((one for one in sent if one.at > mine.at - WINDOW), key=lambda one: one.at)
     waits = [
         _free_at([one.at for one in recent if one.body_hash == mine.body_hash], IDENTICAL),

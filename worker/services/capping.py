@@ -6,18 +6,17 @@ instead (RULES.md, "When to remind").
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
 
 from worker.domain.calendar import in_china
-from worker.domain.delivery import Prepared
 from worker.domain.limits import WINDOW, DayOfCentre, Sent, next_morning, wait_for_room
 from worker.services.context import Context
+from worker.services.messages import Message
 from worker.store.attempts import NewAttempt, sent_since
 from worker.store.database import Session
-from worker.store.reminders import Due
 from worker.store.sms_days import add_parts, parts_of_day
 
 log = logging.getLogger(__name__)
@@ -41,35 +40,34 @@ class Caps:
     _sent: dict[str, list[Sent]] = field(default_factory=dict)
     _days: dict[str, DayOfCentre] = field(default_factory=dict)
 
-    def look_up(self, messages: Iterable[tuple[Due, Prepared]]) -> None:
+    def look_up(self, messages: Sequence[Message]) -> None:
         """Read what the recipients and centres of some SMS have had so far."""
-        found = list(messages)
-        addresses = {self._index(prepared) for _, prepared in found}
+        addresses = {one.address_index for one in messages}
         self._sent = sent_since(self.session, addresses, self.now - WINDOW)
-        centres = {leader.case.centre_id for leader, _ in found}
+        centres = {one.leader.case.centre_id for one in messages}
         used = parts_of_day(self.session, centres, self._today)
         self._days = {
             one: DayOfCentre(self.context.centre(one).sms_parts_per_day, used[one])
             for one in centres
         }
 
-    def draw(self, leader: Due, prepared: Prepared) -> Held | None:
+    def draw(self, message: Message) -> Held | None:
         """Count an SMS in, or say for what it must wait."""
-        is_lapse = leader.deadline.kind == "lapse"
-        digest = self.context.keys.digest(prepared.request.text)
-        mine = Sent(digest, self.now, is_lapse=is_lapse, parts=prepared.parts)
-        sent = self._sent.setdefault(self._index(prepared), [])
+        parts, centre_id = message.prepared.parts, message.leader.case.centre_id
+        is_lapse = message.leader.deadline.kind == "lapse"
+        mine = Sent(message.body_hash, self.now, is_lapse=is_lapse, parts=parts)
+        sent = self._sent.setdefault(message.address_index, [])
         if until := wait_for_room(sent, mine):
             return Held(until, "too many messages to this address in 24 hours")
-        day = self._days[leader.case.centre_id]
-        if not day.has_room(prepared.parts, is_lapse=is_lapse):
-            self._warn("centre.sms_day_full", leader.case.centre_id, day)
+        day = self._days[centre_id]
+        if not day.has_room(parts, is_lapse=is_lapse):
+            self._warn("centre.sms_day_full", centre_id, day)
             return Held(next_morning(self.now), "the centre's SMS parts of the day are used up")
         sent.append(mine)
         was_near = day.is_nearly_used
-        day.used += prepared.parts
+        day.used += parts
         if day.is_nearly_used and not was_near:
-            self._warn("centre.sms_day_nearly_full", leader.case.centre_id, day)
+            self._warn("centre.sms_day_nearly_full", centre_id, day)
         return None
 
     def keep(self, claimed: Iterable[NewAttempt]) -> None:
@@ -83,9 +81,6 @@ class Caps:
     @property
     def _today(self) -> date:
         return in_china(self.now).date()
-
-    def _index(self, prepared: Prepared) -> str:
-        return self.context.keys.index(prepared.request.to, centre_id="")
 
     @staticmethod
     def _warn(event: str, centre_id: str, day: DayOfCentre) -> None:

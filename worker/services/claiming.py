@@ -16,23 +16,25 @@ from worker.crashpoints import crash_point
 from worker.domain.delivery import (
     FINDS_AFTER,
     LEASE,
+    Channel,
     Prepared,
     ReminderState,
     SendRequest,
     Unsendable,
 )
 from worker.domain.errors import QidaError
-from worker.domain.pace import Bucket, Rest
-from worker.domain.reminders import ENOUGH, Hours, hours_at, later
+from worker.domain.pace import Bucket
+from worker.domain.reminders import Hours, hours_at, later
 from worker.services.capping import Caps
 from worker.services.context import Context
-from worker.services.ladder import CAPPED, OVERTAKEN, RESTING, WAITING, climb, open_call_task
-from worker.services.messages import compose, deadline_of
+from worker.services.ladder import OVERTAKEN, WAITING
+from worker.services.messages import Message, compose, deadline_of
+from worker.services.setting_aside import Aside
 from worker.services.team import NOT_LISTED, team_of
 from worker.store.attempts import NewAttempt, attempts_of, insert_attempts, opted_out
 from worker.store.cases import reminders_of_deadline
+from worker.store.claims import Picked, claim, hold_the_claim, note_told, pick_due, stop_waiting
 from worker.store.database import Session, new_id
-from worker.store.reminders import Due, claim, hold_the_claim, pick_due
 from worker.store.senders import bucket_of, keep_bucket
 
 log = logging.getLogger(__name__)
@@ -57,9 +59,10 @@ class Claimed:
 
 
 def claim_due(
-    context: Context, owner: str, now: datetime, counts: Counter[str]
+    context: Context, owner: str, now: datetime, counts: Counter[str], limit: int
 ) -> tuple[list[Claimed], int]:
-    """Transaction 1. Also says how many reminders were due for it; at night none is.
+    """Transaction 1, for `limit` reminders and what else their cases have due. Also says how many
+    were due for it; at night none is.
 
     `counts` takes up what was ended instead: expired, capped, for a person.
     """
@@ -70,11 +73,12 @@ def claim_due(
         hold_the_claim(session)
         pace = Pace.of(session, context, now)
         kinds = ("email",) if pace.bucket.is_empty else ("sms", "email")
-        picked = pick_due(session, now, context.send_batch, hours, kinds)
+        picked = pick_due(session, now, limit, hours, kinds)
         crash_point("in_claim")
         if not picked:
             return [], 0
-        desk = Desk(session, context, owner, now, counts, pace, Caps(context, session, now))
+        desk = Desk(session, context, owner, now, Aside(session, now, counts), pace,
+                    Caps(context, session, now))  # fmt: skip
         return desk.claim(picked), len(picked)
 
 
@@ -101,22 +105,20 @@ class Desk:
     context: Context
     owner: str
     now: datetime
-    counts: Counter[str]
+    aside: Aside
     pace: Pace
     caps: Caps
 
-    def claim(self, picked: Sequence[Due]) -> list[Claimed]:
+    def claim(self, picked: Sequence[Picked]) -> list[Claimed]:
         wanted = [due for due in picked if self._is_wanted(due)]
         groups = [_led(group) for group in self._by_recipient(wanted)]
-        ready = [message for group in groups for message in self._composed(group)]
-        prepared = [(group, one) for group, request in self._permitted(ready)
-                    if (one := self._prepared(group, request)) is not None]  # fmt: skip
-        return self._taken(self._paced(self._within_caps(prepared)))
+        messages = [message for group in groups for message in self._composed(group)]
+        return self._taken(self._paced(self._within_caps(self._permitted(messages))))
 
-    def _by_recipient(self, picked: Iterable[Due]) -> list[list[Due]]:
+    def _by_recipient(self, picked: Iterable[Picked]) -> list[list[Picked]]:
         """One group for each case, recipient and channel; alone where the text is registered
         word for word, since nothing can be added to it."""
-        groups: dict[tuple[str, str, str, str], list[Due]] = {}
+        groups: dict[tuple[str, str, str, str], list[Picked]] = {}
         for due in picked:
             reminder = due.reminder
             alone = reminder.id if self._is_registered(reminder.channel) else ""
@@ -128,28 +130,27 @@ class Desk:
         channels = self.context.channels.values()
         return any(one.caps.needs_registered_text for one in channels if one.kind == kind)
 
-    def _is_wanted(self, due: Due) -> bool:
+    def _is_wanted(self, due: Picked) -> bool:
         """Still open, still useful? Otherwise name what became of it."""
         reminder, deadline = due.reminder, due.deadline
         expected = ("open", "lapsed") if reminder.step == "lapsed" else ("open",)
         if due.case.state != "open" or deadline.state not in expected:
-            self._end(due, ReminderState.CANCELLED, f"deadline_{deadline.state}")
+            self.aside.end(due, ReminderState.CANCELLED, f"deadline_{deadline.state}")
             return False
         if reminder.useless_after_at <= self.now:
-            self._end(due, ReminderState.EXPIRED, "too_late")
+            self.aside.end(due, ReminderState.EXPIRED, "too_late")
             if deadline.kind == "lapse" and reminder.step != "lapsed" and not self._reached(due):
-                open_call_task(self.session, deadline, reason="too_late_to_write", now=self.now,
-                               reminder=reminder)  # fmt: skip
+                self.aside.call(due, "too_late_to_write")
             return False
         if reminder.plan_version < deadline.plan_version and reminder.step != "lapsed":
-            self._end(due, ReminderState.CANCELLED, "date_moved")
+            self.aside.end(due, ReminderState.CANCELLED, "date_moved")
             return False
         if reminder.attempts and self._is_overtaken(due):
-            self._end(due, ReminderState.CANCELLED, OVERTAKEN)
+            self.aside.end(due, ReminderState.CANCELLED, OVERTAKEN)
             return False
         return True
 
-    def _is_overtaken(self, due: Due) -> bool:
+    def _is_overtaken(self, due: Picked) -> bool:
         """Whether a later step of the same plan left while this one waited to be tried again: it
         told the same date, so this one would say it twice."""
         reminder = due.reminder
@@ -160,31 +161,25 @@ class Desk:
             and row.plan_version == reminder.plan_version
             and row.due_at > tried[0].started_at
             for row in reminders_of_deadline(self.session, due.deadline.id)
-            if row is not reminder
+            if row.id != reminder.id
         )
 
-    def _reached(self, due: Due) -> bool:
+    def _reached(self, due: Picked) -> bool:
         """Whether a message of the plan in force was delivered: the person knows."""
         return any(
             row.state == ReminderState.DELIVERED and row.plan_version == due.reminder.plan_version
             for row in reminders_of_deadline(self.session, due.deadline.id)
         )
 
-    def _end(self, due: Due, state: ReminderState, reason: str) -> None:
-        due.reminder.state = state
-        due.reminder.reason = reason
-        due.reminder.updated_at = self.now
-        self.counts[str(state)] += 1
-
-    def _composed(self, group: list[Due]) -> list[tuple[list[Due], SendRequest]]:
+    def _composed(self, group: list[Picked]) -> list[Message]:
         """The message of a group. Where it cannot be written each reminder is tried alone, so
         that one fault takes nobody else's message with it; what is left goes to a person."""
         kind = group[0].reminder.channel
         if not any(channel.kind == kind for channel in self.context.channels.values()):
-            self._climb(group, f"no_{kind}_channel")
+            self.aside.climb(group, f"no_{kind}_channel")
             return []
         if rest := self.context.senders.resting(kind, self.now):
-            self._rest(group, rest)
+            self.aside.rest(group, rest)
             return []
         try:
             request = compose(self.context, group, now=self.now)
@@ -193,145 +188,99 @@ class Desk:
                 return [message for due in group for message in self._composed([due])]
             log.exception("reminder.not_composed", extra={"reminder_id": group[0].reminder.id})
             said = error.text.en[:80] if isinstance(error, QidaError) else type(error).__name__
-            self._for_a_person(group, f"not_composed: {said}")
+            self.aside.for_a_person(group, f"not_composed: {said}")
             return []
         if not request.to:
-            self._for_a_person(group, "no_address")
+            self.aside.for_a_person(group, "no_address")
             return []
-        return [(group, request)]
+        return self._prepared(group, request)
 
-    def _rest(self, group: Sequence[Due], rest: Rest) -> None:
-        """The channel rests: wait with it, or take the next means where that would be too late."""
-        until = later(rest.until_at)
-        for due in group:
-            if until + ENOUGH < due.reminder.useless_after_at:
-                due.reminder.due_at = until
-                due.reminder.reason = f"{RESTING}:{rest.code}"
-                self.counts[RESTING] += 1
-            else:
-                self._climb([due], f"{RESTING}:{rest.code}")
-
-    def _for_a_person(self, group: Sequence[Due], reason: str) -> None:
-        for due in group:
-            self._end(due, ReminderState.NEEDS_PERSON, reason)
-            open_call_task(self.session, due.deadline, reason=reason, now=self.now,
-                           reminder=due.reminder)  # fmt: skip
-
-    def _permitted(
-        self, ready: Sequence[tuple[list[Due], SendRequest]]
-    ) -> list[tuple[list[Due], SendRequest]]:
-        """Leave out who refused messages, and whom a trial may not be sent to."""
-        keys = self.context.keys  # address keys without a centre: a refusal may hold for all
-        addresses = [keys.index(request.to, centre_id="") for _, request in ready]
-        refused = opted_out(self.session, addresses)
-        permitted = []
-        for address, (group, request) in zip(addresses, ready, strict=True):
-            leader = group[0]
-            if {(address, None), (address, leader.case.centre_id)} & refused:
-                self._climb(group, "opted_out")
-            elif leader.case.team_only and not self._is_of_the_team(leader, request):
-                self._climb(group, NOT_LISTED)
-            else:
-                permitted.append((group, request))
-        return permitted
-
-    def _within_caps(
-        self, messages: Sequence[tuple[list[Due], Prepared]]
-    ) -> list[tuple[list[Due], Prepared]]:
-        """Let wait what a number or a centre has had too many of."""
-        self.caps.look_up((group[0], one) for group, one in messages if _is_sms(group))
-        allowed = []
-        for group, prepared in messages:
-            held = self.caps.draw(group[0], prepared) if _is_sms(group) else None
-            if held is not None:
-                self._wait(group, later(held.until), held.why)
-                continue
-            allowed.append((group, prepared))
-            self._let_go(group)
-        return allowed
-
-    def _is_of_the_team(self, leader: Due, request: SendRequest) -> bool:
-        return request.to in team_of(self.context, leader.case.centre_id)
-
-    @staticmethod
-    def _let_go(group: Sequence[Due]) -> None:
-        for due in group:
-            if due.reminder.reason.startswith(WAITING):
-                due.reminder.reason = ""
-
-    def _climb(self, group: Sequence[Due], why: str) -> None:
-        for due in group:
-            self._end(due, ReminderState.UNDELIVERED, why)
-            climb(self.session, due.case, due.deadline, due.reminder, why=why, now=self.now)
-
-    def _wait(self, group: Sequence[Due], until: datetime, why: str) -> None:
-        """A capped message waits; past its use it becomes a call (RULES.md, "When to remind")."""
-        for due in group:
-            if until < due.reminder.useless_after_at:
-                due.reminder.due_at = until
-                due.reminder.reason = f"{CAPPED}: {why}"
-                self.counts["capped"] += 1
-            else:
-                self._end(due, ReminderState.NEEDS_PERSON, "capped past its use")
-                open_call_task(self.session, due.deadline, reason="capped", now=self.now,
-                               reminder=due.reminder)  # fmt: skip
-
-    def _prepared(self, group: Sequence[Due], request: SendRequest) -> Prepared | None:
-        channel = self.context.channel(group[0].reminder.channel)
+    def _prepared(self, group: list[Picked], request: SendRequest) -> list[Message]:
+        """As the channel takes it, with what caps and refusals know it by."""
+        keys = self.context.keys
         try:
-            return channel.prepare(request)
+            prepared = self.context.channel(group[0].reminder.channel).prepare(request)
         except Unsendable as refusal:
-            self._climb(group, f"unsendable:{refusal.code}")
+            self.aside.climb(group, f"unsendable:{refusal.code}")
         except Exception as error:  # a channel's own check: it must not stop everybody else's
             log.exception("reminder.not_prepared", extra={"reminder_id": group[0].reminder.id})
-            self._climb(group, f"unsendable:{type(error).__name__}")
-        return None
+            self.aside.climb(group, f"unsendable:{type(error).__name__}")
+        else:
+            address, body_hash = keys.index(request.to, centre_id=""), keys.digest(request.text)
+            return [Message(group, prepared, address, body_hash)]
+        return []
 
-    def _paced(
-        self, messages: Sequence[tuple[list[Due], Prepared]]
-    ) -> list[tuple[list[Due], Prepared]]:
+    def _permitted(self, messages: Sequence[Message]) -> list[Message]:
+        """Leave out who refused messages, and whom a trial may not be sent to."""
+        refused = opted_out(self.session, {one.address_index for one in messages})
+        permitted = []
+        for one in messages:
+            case, address = one.leader.case, one.address_index
+            if {(address, None), (address, case.centre_id)} & refused:
+                self.aside.climb(one.group, "opted_out")
+            elif case.team_only and not self._is_of_the_team(one):
+                self.aside.climb(one.group, NOT_LISTED)
+            else:
+                permitted.append(one)
+        return permitted
+
+    def _is_of_the_team(self, one: Message) -> bool:
+        return one.prepared.request.to in team_of(self.context, one.leader.case.centre_id)
+
+    def _within_caps(self, messages: Sequence[Message]) -> list[Message]:
+        """Let wait what a number or a centre has had too many of."""
+        self.caps.look_up([one for one in messages if one.is_sms])
+        allowed = []
+        for one in messages:
+            held = self.caps.draw(one) if one.is_sms else None
+            if held is None:
+                allowed.append(one)
+            else:
+                self.aside.wait(one.group, later(held.until), held.why)
+        return allowed
+
+    def _paced(self, messages: Sequence[Message]) -> list[Message]:
         """Those the SMS sender has room for, in parts; the others stay planned and come next."""
         pace, kept = self.pace, []
         full = pace.bucket
-        for group, prepared in messages:
-            if _is_sms(group):
+        for one in messages:
+            if one.is_sms:
                 if pace.bucket.is_empty:
                     continue
-                pace.bucket = pace.bucket.drawn(prepared.parts)
-            kept.append((group, prepared))
+                pace.bucket = pace.bucket.drawn(one.prepared.parts)
+            kept.append(one)
         if pace.bucket is not full:
             keep_bucket(self.session, pace.sender, pace.bucket)
         return kept
 
-    def _taken(self, messages: Sequence[tuple[list[Due], Prepared]]) -> list[Claimed]:
+    def _taken(self, messages: Sequence[Message]) -> list[Claimed]:
         """Claim by compare-and-set and write the attempts."""
         self.session.flush()
         claims = {
-            due.reminder.id: None if due is group[0] else group[0].reminder.id
-            for group, _ in messages
-            for due in group
+            due.reminder.id: None if due is one.leader else one.leader.reminder.id
+            for one in messages
+            for due in one.group
         }
         lease = self.now + LEASE
         won = claim(self.session, claims, owner=self.owner, lease_until=lease, now=self.now)
-        claimed = [
-            Claimed(
-                self._attempt(group, prepared, lease),
-                prepared,
-                group[0].deadline.act_by_at,
-                self.context.channel(group[0].reminder.channel).caps.finds_after,
-            )
-            for group, prepared in messages
-            if group[0].reminder.id in won
-        ]
-        for group, _ in messages:
-            if group[0].reminder.id in won:
-                _note_told(group)
+        ours = [one for one in messages if one.leader.reminder.id in won]
+        claimed = [self._claimed(one, lease) for one in ours]
+        leaving = [due for one in ours for due in one.group]
+        note_told(self.session, _told(leaving))
+        stop_waiting(self.session, [due.reminder.id for due in leaving
+                                    if due.reminder.reason.startswith(WAITING)])  # fmt: skip
         insert_attempts(self.session, [one.attempt.row() for one in claimed])
         self.caps.keep(one.attempt for one in claimed)
         return claimed
 
-    def _attempt(self, group: Sequence[Due], prepared: Prepared, lease: datetime) -> NewAttempt:
-        reminder, request, keys = group[0].reminder, prepared.request, self.context.keys
+    def _claimed(self, one: Message, lease: datetime) -> Claimed:
+        channel = self.context.channel(one.leader.reminder.channel)
+        attempt = self._attempt(one, channel, lease)
+        return Claimed(attempt, one.prepared, one.leader.deadline.act_by_at,
+                       channel.caps.finds_after)  # fmt: skip
+
+    def _attempt(self, one: Message, channel: Channel, lease: datetime) -> NewAttempt:
+        reminder, request, keys = one.leader.reminder, one.prepared.request, self.context.keys
         attempt_id, centre = new_id(self.now), reminder.centre_id
 
         def seal(value: str, column: str) -> bytes:
@@ -339,7 +288,6 @@ class Desk:
                 value, table="attempt", column=column, row_id=attempt_id, centre_id=centre
             )
 
-        channel = self.context.channel(reminder.channel)
         return NewAttempt(
             id=attempt_id,
             centre_id=centre,
@@ -352,22 +300,18 @@ class Desk:
             owner=self.owner,
             lease_until_at=lease,
             address_sealed=seal(request.to, "address_sealed"),
-            address_index=keys.index(request.to, centre_id=""),
+            address_index=one.address_index,
             body_sealed=seal(request.text, "body_sealed"),
-            body_hash=keys.digest(request.text),
+            body_hash=one.body_hash,
             template=request.template,
-            parts=prepared.parts,
-            carries=" ".join(due.reminder.id for due in group[1:]),
+            parts=one.prepared.parts,
+            carries=" ".join(due.reminder.id for due in one.group[1:]),
             started_at=self.now,
             simulated=channel.caps.simulated,
         )
 
 
-def _is_sms(group: Sequence[Due]) -> bool:
-    return group[0].reminder.channel == "sms"
-
-
-def _led(group: Sequence[Due]) -> list[Due]:
+def _led(group: Sequence[Picked]) -> list[Picked]:
     """The group with its leader first: the dated rule, the nearest end, the latest step of it.
 
     Of several steps of one deadline only the first here has anything to say, so the news that a
@@ -389,12 +333,16 @@ def _led(group: Sequence[Due]) -> list[Due]:
     )
 
 
-def _note_told(group: Sequence[Due]) -> None:
-    """Remember which date each deadline is about to announce: if it moves, people are told.
+def _told(due: Sequence[Picked]) -> dict[str, str]:
+    """Which date each deadline is about to announce, where that is news: if it moves, people are
+    told.
 
     Here and not with the answer: the text holds the date of this moment, and a date that moves
     while the message is on its way must find what was announced.
     """
-    for due in group:
-        if due.reminder.recipient == "citizen" and due.reminder.step != "lapsed":
-            due.deadline.told = deadline_of(due.deadline).told
+    announced = {
+        one.deadline.id: (one.deadline.told, deadline_of(one.deadline).told)
+        for one in due
+        if one.reminder.recipient == "citizen" and one.reminder.step != "lapsed"
+    }
+    return {id_: now for id_, (before, now) in announced.items() if before != now}

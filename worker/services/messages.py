@@ -2,23 +2,45 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from worker.domain.calendar import in_china
 from worker.domain.deadlines import Deadline
-from worker.domain.delivery import CalendarEntry, ChannelKind, SendRequest
+from worker.domain.delivery import CalendarEntry, ChannelKind, Prepared, SendRequest
 from worker.domain.errors import Misconfigured
 from worker.domain.wording import Matter, variables
 from worker.services.context import Context
 from worker.store.cases import contact
-from worker.store.reminders import Due
+from worker.store.claims import Picked, PickedDeadline
 from worker.store.tables import DeadlineRow
 from worker.templating import Rendered
 
 _SIGNATURE = re.compile(r"^(【[^】]*】|\[[^\]]*\] )")
 
 
-def deadline_of(row: DeadlineRow) -> Deadline:
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message for reminders of a case, the leading one first, as its channel takes it; with
+    the keyed hashes that caps and refusals know it by, which are made once."""
+
+    group: Sequence[Picked]
+    prepared: Prepared
+    address_index: str
+    body_hash: str
+
+    @property
+    def leader(self) -> Picked:
+        """The reminder that decides."""
+        return self.group[0]
+
+    @property
+    def is_sms(self) -> bool:
+        """Whether it counts in SMS parts."""
+        return self.group[0].reminder.channel == "sms"
+
+
+def deadline_of(row: DeadlineRow | PickedDeadline) -> Deadline:
     """The stored deadline as the domain knows it, at UTC+8."""
     return Deadline(
         row.rule_id,
@@ -38,7 +60,7 @@ def _china(at: datetime | None) -> datetime | None:
     return None if at is None else in_china(at)
 
 
-def compose(context: Context, parts: Sequence[Due], *, now: datetime) -> SendRequest:
+def compose(context: Context, parts: Sequence[Picked], *, now: datetime) -> SendRequest:
     """One message for reminders of one case and recipient, the leading one first.
 
     Raises Misconfigured where a template is missing or wrong; BadData where the catalogue no
@@ -64,7 +86,7 @@ def compose(context: Context, parts: Sequence[Due], *, now: datetime) -> SendReq
     )
 
 
-def _entry(leader: Due, first: Rendered) -> CalendarEntry | None:
+def _entry(leader: Picked, first: Rendered) -> CalendarEntry | None:
     """The leading deadline's day for the citizen's calendar; none for a second contact, for what
     has no date, or is over."""
     reminder = leader.reminder
@@ -87,7 +109,7 @@ def _entry(leader: Due, first: Rendered) -> CalendarEntry | None:
     )
 
 
-def _refuse_unregistered(context: Context, leader: Due, first: Rendered) -> None:
+def _refuse_unregistered(context: Context, leader: Picked, first: Rendered) -> None:
     """A channel that wants registered text gets nothing else. Raises Misconfigured."""
     if not context.channel(leader.reminder.channel).caps.needs_registered_text:
         return
@@ -98,7 +120,7 @@ def _refuse_unregistered(context: Context, leader: Due, first: Rendered) -> None
         )
 
 
-def _telling(parts: Sequence[Due]) -> list[Due]:
+def _telling(parts: Sequence[Picked]) -> list[Picked]:
     """Those that have something to say: one a deadline, the leading one; a second contact hears
     only once that there is a message."""
     if parts[0].reminder.recipient != "citizen":
@@ -106,7 +128,7 @@ def _telling(parts: Sequence[Due]) -> list[Due]:
     return list({due.deadline.id: due for due in reversed(parts)}.values())[::-1]
 
 
-def _html(context: Context, first: Rendered, text: str, leader: Due) -> str:
+def _html(context: Context, first: Rendered, text: str, leader: Picked) -> str:
     if leader.reminder.channel != "email":
         return ""
     hotline = first.variables.get("hotline", "")
@@ -121,7 +143,7 @@ def _joined(texts: Sequence[str]) -> str:
     return "\n".join([first, *(_SIGNATURE.sub("", text) for text in rest)])
 
 
-def _render(context: Context, due: Due, now: datetime) -> Rendered:
+def _render(context: Context, due: Picked, now: datetime) -> Rendered:
     case, reminder = due.case, due.reminder
     procedure = context.procedure(case.procedure)
     rule = context.rule(due.deadline.rule_id)

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _CALL = timedelta(seconds=45)  # connect 5 s + read 35 s, and a little
 _RECORD_AGAIN = (0.2, 1.0, 3.0)  # seconds; SQLite itself waits 10 for its turn
+_FIRST_BATCH = 50
 _MOST_GATHERING = 0.1  # seconds; a commit waits for the disk: answers close together share one
 _FASTEST = 4000  # answers a second: gathering must not let the line run dry
 
@@ -70,9 +71,12 @@ def _write_what_is_left(context: Context, now: datetime, counts: Counter[str]) -
 
 
 def _claim_and_record(line: "Line", context: Context) -> None:
-    while line.is_open and (due := line.claim()):
-        is_last = due < context.send_batch  # what comes of it may make others due
-        line.record_down_to(0 if is_last else context.send_threads + context.send_batch // 2)
+    """Small batches first, so that the line is busy at once; then up to whole ones."""
+    limit = min(max(context.send_threads, _FIRST_BATCH), context.send_batch)
+    while line.is_open and (due := line.claim(limit)):
+        is_last = due < limit  # what comes of it may make others due
+        limit = min(2 * limit, context.send_batch)
+        line.record_down_to(0 if is_last else context.send_threads + limit)
 
 
 @dataclass(slots=True)
@@ -101,10 +105,10 @@ class Line:
         """Whether anything more may be begun."""
         return self.keep_going() and not self._held.is_set()
 
-    def claim(self) -> int:
+    def claim(self, limit: int) -> int:
         """Claim a batch and hand it over; how many reminders were due for it."""
         crash_point("before_claim")
-        claimed, due = claim_due(self.context, self._owner, self.now, self.counts)
+        claimed, due = claim_due(self.context, self._owner, self.now, self.counts, limit)
         crash_point("after_claim")
         for one in claimed:
             self.pool.submit(self._submit, one)
@@ -113,7 +117,7 @@ class Line:
 
     def record_down_to(self, waiting: int) -> None:
         """Write down what is answered, until no more than `waiting` messages are on their way."""
-        while self.waiting > waiting or not self._answered.empty():
+        while self.waiting > waiting:
             self._record()
 
     def _record(self) -> None:

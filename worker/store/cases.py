@@ -10,6 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import col, literal_column, or_, select
 
 from worker.domain.delivery import DeadlineState
+from worker.store.claims import PickedCase
 from worker.store.database import Session
 from worker.store.keys import KeyRing
 from worker.store.tables import (
@@ -56,7 +57,7 @@ _SEALED = {
 }
 
 
-def contact(keys: KeyRing, case: CaseRow, recipient: str, what: str) -> str:
+def contact(keys: KeyRing, case: CaseRow | PickedCase, recipient: str, what: str) -> str:
     """A person's name or address in the clear, empty where the case has none."""
     column = _SEALED.get((recipient, what))
     sealed = getattr(case, column) if column else None

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,10 @@ def _place(table: str, column: str, row_id: str, centre_id: str) -> bytes:
 
 
 def _joined(*parts: str) -> bytes:
-    """One byte string that no other parts make: JSON quotes its separators."""
-    return json.dumps(parts).encode()
+    """One byte string that no other parts make: a JSON list, which quotes its separators. Spelt by
+    hand because every sealed value and every index needs one, and json.dumps takes four times as
+    long."""
+    return f"[{', '.join(map(encode_basestring_ascii, parts))}]".encode()
 
 
 def create_key_ring(path: Path) -> KeyRing:
