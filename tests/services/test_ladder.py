@@ -328,12 +328,33 @@ def test_silence_near_the_deadline_takes_the_next_means_once(desk: Desk) -> None
     assert len({(row.step, row.channel) for row in _mails(desk)}) == len(_mails(desk))
 
 
+@pytest.mark.parametrize("sends_first", [True, False])
+def test_a_worker_that_comes_back_after_hours_writes_once_to_who_was_silent(
+    desk: Desk, *, sends_first: bool
+) -> None:
+    sms, mail = Provider(receipts=[None]), Provider(kind="email")
+    desk.enrol(phone=DELIVERED, email=MAIL)
+    desk.through(sms, mail)
+    desk.send()
+    desk.at("2026-11-25T14:05")  # three steps passed without a worker
+
+    for act in (desk.send, desk.poll) if sends_first else (desk.poll, desk.send):
+        act()
+    desk.send()
+
+    assert (len(sms.handed), len(mail.handed)) == (2, 0)
+    for _ in range(4):
+        desk.after(minutes=6).poll()
+    desk.send()
+    assert (len(sms.handed), len(mail.handed)) == (2, 1)
+
+
 def _mails(desk: Desk) -> list[ReminderRow]:
     return [row for row in desk.reminders() if row.channel == "email"]
 
 
 def test_a_rung_still_planned_is_taken_back_when_the_first_message_arrived(desk: Desk) -> None:
-    desk.enrol(phone=DELIVERED, email=MAIL)
+    desk.at("2026-11-25T09:30").enrol(phone=DELIVERED, email=MAIL)
     sms = Provider(Accepted("P1"), receipts=[None])
     desk.through(sms, Provider(kind="email"))
     desk.send()
@@ -364,7 +385,7 @@ def test_steps_that_stay_silent_together_climb_once(desk: Desk) -> None:
 
 def test_a_rung_taken_back_stays_so_whatever_else_happens_to_the_case(desk: Desk) -> None:
     mail = Provider(kind="email")
-    desk.enrol(phone=DELIVERED, email=MAIL)
+    desk.at("2026-11-25T09:30").enrol(phone=DELIVERED, email=MAIL)
     desk.through(Provider(receipts=[None]), mail)
     desk.send()
     desk.at("2026-11-25T13:30").poll()

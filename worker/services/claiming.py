@@ -27,7 +27,7 @@ from worker.domain.pace import Bucket
 from worker.domain.reminders import Hours, hours_at, later
 from worker.services.capping import Caps
 from worker.services.context import Context
-from worker.services.ladder import OVERTAKEN, WAITING
+from worker.services.ladder import LEFT, OVERTAKEN, WAITING
 from worker.services.messages import Message, compose, deadline_of
 from worker.services.setting_aside import Aside
 from worker.services.team import NOT_LISTED, team_of
@@ -38,14 +38,6 @@ from worker.store.database import Session, new_id
 from worker.store.senders import bucket_of, keep_bucket
 
 log = logging.getLogger(__name__)
-
-_SAID = (
-    ReminderState.SUBMITTING,
-    ReminderState.UNCERTAIN,
-    ReminderState.ACCEPTED,
-    ReminderState.SENT,
-    ReminderState.DELIVERED,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +148,7 @@ class Desk:
         reminder = due.reminder
         tried = attempts_of(self.session, [reminder.id])
         return bool(tried) and any(
-            row.state in _SAID
+            row.state in LEFT
             and (row.recipient, row.channel) == (reminder.recipient, reminder.channel)
             and row.plan_version == reminder.plan_version
             and row.due_at > tried[0].started_at

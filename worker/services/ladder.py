@@ -93,6 +93,24 @@ def climb_with_carried(session: Session, due: Due, *, why: str, now: datetime) -
         climb(session, due.case, deadline, row, why=why, now=now)
 
 
+LEFT = (ReminderState.SUBMITTING, ReminderState.UNCERTAIN, ReminderState.ACCEPTED,
+        ReminderState.SENT, ReminderState.DELIVERED)  # fmt: skip
+"""States of a reminder whose message left, or may have."""
+
+
+def is_followed(session: Session, reminder: ReminderRow, now: datetime) -> bool:
+    """Whether a later step of the same plan went the same way, or is due to: it tells the same,
+    and its own silence takes the next means. So a person is not written to twice at once where a
+    worker comes back after hours."""
+    return any(
+        row.due_at > reminder.due_at
+        and (row.recipient, row.channel) == (reminder.recipient, reminder.channel)
+        and row.plan_version == reminder.plan_version
+        and (row.state in LEFT or (row.state == ReminderState.PLANNED and row.due_at <= now))
+        for row in reminders_of_deadline(session, reminder.deadline_id)
+    )
+
+
 _CLIMBING = (ReminderState.PLANNED, ReminderState.SUBMITTING, ReminderState.ACCEPTED,
              ReminderState.SENT, ReminderState.DELIVERED)  # fmt: skip
 

@@ -28,6 +28,7 @@ from worker.services.ladder import (
     climb_with_carried,
     close_call_tasks,
     has_climbed,
+    is_followed,
     step_back,
 )
 from worker.services.silence import RECEIPT_NEEDED, brings_no_receipts
@@ -381,6 +382,8 @@ def _climb_if_silent(
     if centre is not None and not centre.sms_receipt_required:
         return
     if not (is_pressing or has_ended) or has_climbed(session, due.reminder):
+        return
+    if is_followed(session, due.reminder, now):
         return
     if not brings_no_receipts(session, attempt.channel_name, now):
         climb_with_carried(session, due, why="no_receipt", now=now)
