@@ -227,6 +227,17 @@ def test_a_refusal_of_our_account_burns_nobody(
     assert rests(caplog) == ["ERROR"]
 
 
+def test_what_waits_in_line_is_spared_the_same_refusal(desk: Desk) -> None:
+    many(desk, parts_per_second=0)
+    provider = Provider(Rejected("20003", "account"))
+    desk.through(provider, Provider(kind="email"))
+    desk.context = replace(desk.context, send_threads=1)
+
+    desk.send()
+
+    assert len(provider.handed) == 1
+
+
 @both_engines
 def test_after_the_rest_each_is_sent_once(desk: Desk) -> None:
     refused(desk, "A-1", "A-2", "A-3")

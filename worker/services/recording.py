@@ -23,7 +23,7 @@ from worker.domain.delivery import (
     next_find_at,
     next_poll_at,
 )
-from worker.domain.pace import RESTS, Rest
+from worker.domain.pace import RESTS
 from worker.domain.reminders import ENOUGH, Hours, hours_at, later
 from worker.services.capping import give_back
 from worker.services.claiming import Claimed
@@ -61,8 +61,6 @@ class Said(NamedTuple):
 
 def record(context: Context, owner: str, batch: Sequence[Said], now: datetime) -> Counter[str]:
     """Write a batch for each attempt that is still `owner`'s; counts the attempts' new states."""
-    for said in batch:
-        _note_refusal(context, said, now)
     with context.db.transaction() as session:
         ordered = sorted(batch, key=lambda said: said.one.attempt.reminder_id)  # as rows are locked
         counts = _written(session, owner, ordered, now)
@@ -78,18 +76,6 @@ def record(context: Context, owner: str, batch: Sequence[Said], now: datetime) -
             },
         )
     return counts
-
-
-def _note_refusal(context: Context, said: Said, now: datetime) -> None:
-    """Let a channel rest whose provider refuses us, and not the person (DESIGN §5.4)."""
-    (one, outcome), senders = said, context.senders
-    if not isinstance(outcome, Rejected) or outcome.scope == "recipient":
-        return
-    kind = one.attempt.kind
-    if senders.resting(kind, now) is None:
-        senders.rests[kind] = Rest.after(senders.rests.get(kind), outcome.code, now)
-        extra = {"channel": one.attempt.channel_name, "code": outcome.code}
-        log.error("channel.rests", extra=extra)
 
 
 def _written(session: Session, owner: str, batch: Sequence[Said], now: datetime) -> Counter[str]:

@@ -22,12 +22,14 @@ from threading import Event
 
 from worker.clock import monotonic, pause
 from worker.crashpoints import crash_point
-from worker.domain.delivery import NotSent, Outcome, Uncertain
+from worker.domain.delivery import NotSent, Outcome, Rejected, Uncertain
 from worker.domain.errors import Unavailable
+from worker.domain.pace import Rest
 from worker.domain.reminders import Hours, hours_at
 from worker.services.claiming import Claimed, claim_due
 from worker.services.context import Context
 from worker.services.recording import Said, record
+from worker.store.attempts import NewAttempt
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +174,18 @@ class Line:
         channel = self.context.channel(one.attempt.kind)
         outcome = channel.submit(one.prepared, one.attempt.ref, now=now)
         crash_point("after_submit")
+        if isinstance(outcome, Rejected) and outcome.scope != "recipient":
+            self._let_rest(one.attempt, outcome.code, now)
         return outcome
+
+    def _let_rest(self, attempt: NewAttempt, code: str, now: datetime) -> None:
+        """Let a channel rest whose provider refuses us, and not the person (DESIGN §5.4); at once,
+        so that what waits in line is spared the same answer."""
+        senders, kind = self.context.senders, attempt.kind
+        if senders.resting(kind, now) is None:
+            senders.rests[kind] = Rest.after(senders.rests.get(kind), code, now)
+            extra = {"channel": attempt.channel_name, "code": code}
+            log.error("channel.rests", extra=extra)
 
 
 def _no_longer(one: Claimed, now: datetime) -> str:
