@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.command import BAD_DATA, GOOD, NOW, OK, Qida
 from worker.domain.errors import Text
-from worker.services.calling import why
+from worker.services.reasons import why
 
 REFUSED = GOOD.replace("A-2", "A-3").replace("10000000007", "10000000003")
 
@@ -160,6 +160,11 @@ def test_the_list_is_of_one_centre_if_asked(called: Qida) -> None:
         ("nobody_reached", Text("期限将至，没有任何消息送达", "no message reached anyone in time")),
         ("not_reached:no_receipt", Text("没有回执", "no receipt came")),
         ("not_reached:undelivered:30003", Text("未送达（30003）", "not delivered (30003)")),
+        (
+            "ladder:undelivered:30003",
+            Text("改用其他方式：未送达（30003）", "by another means: not delivered (30003)"),
+        ),
+        ("", Text("", "")),
         ("something_new: x", Text("something_new: x", "something_new: x")),
     ],
 )

@@ -52,3 +52,18 @@ def test_without_a_pace_it_says_that_none_is_set(enrolled: Qida) -> None:
 
     assert done.code == OK
     assert "QIDA_SMS_PARTS_PER_SECOND" in done.err
+
+
+def test_why_a_reminder_was_cancelled_is_told_in_words_and_kept_as_a_code(enrolled: Qida) -> None:
+    written = ("reported_in_writing", "--at", "2026-11-23T09:30:00+08:00")
+    enrolled("cases", "event", "A-1", *written, "--now", "2026-11-23T10:00:00+08:00")
+    words = ("reminders", "list", "--case", "A-1", "--state", "cancelled")
+
+    rows = enrolled(*words, "--json").rows
+    chinese = enrolled.where(QIDA_LANG="zh")(*words).out
+    english = enrolled.where(QIDA_LANG="en")(*words).out
+
+    assert {row["reason"] for row in rows} == {"settled"}
+    assert "已办妥" in chinese
+    assert "the matter is settled" in english
+    assert chinese.count("settled") == 0

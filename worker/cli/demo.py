@@ -15,9 +15,10 @@ from worker.domain.errors import QidaError
 from worker.engines.duties import Duties
 from worker.engines.embedded import run_until
 from worker.runtime import Runtime, folder, national_calendar, open_runtime
-from worker.services.calling import call_list, why
+from worker.services.calling import call_list
 from worker.services.enrolment import enrol_file, record_event
 from worker.services.operations import deadline_listing, find_case, reminder_listing
+from worker.services.reasons import why
 from worker.settings import Settings
 
 _VISITS = (("S-101", "reported_in_writing", timedelta(days=1, hours=1, minutes=30)),)
@@ -181,10 +182,8 @@ class _Stage:
 
 
 def _because(reason: str) -> str:
-    """A reason in words, in brackets; that of a rung is why the one before it did not do."""
+    """A reason in words, in brackets."""
     if not reason:
         return ""
-    code = reason.removeprefix("ladder:").removeprefix("not_reached:").partition(":")[0]
-    told = why(code)
-    before = "此前 before: " if reason.startswith("ladder:") else ""
-    return f"({before}{told.zh} {told.en})"
+    told = why(reason)
+    return f"({told.zh} {told.en})"

@@ -124,6 +124,10 @@ def _cell(name: str, value: object) -> str:
         return ""
     if isinstance(value, list):
         return " ".join(map(str, value))
+    if name == "reason":
+        from worker.services.reasons import why
+
+        return why(str(value)).in_language("zh" if _language() == "zh" else "en")
     return CELLS.get(name, {}).get(str(value), str(value)) if _language() == "zh" else str(value)
 
 

@@ -1,15 +1,16 @@
 """The call list: whom a person at the centre must telephone, why, what to say, what was tried."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
 from worker.domain.calendar import in_china
-from worker.domain.errors import BadData, QidaError, Text
+from worker.domain.errors import BadData, QidaError
 from worker.domain.wording import Matter, variables
 from worker.services.context import Context, Records
 from worker.services.messages import deadline_of
 from worker.services.operations import iso, require_centre, tries
+from worker.services.reasons import why
 from worker.store.audit import Entry, append_audit
 from worker.store.cases import Call, call_tasks, contact, reminders_of_deadline
 from worker.store.database import Session
@@ -145,40 +146,3 @@ def _call(session: Session, task_id: str) -> Call:
             f"no call task {task_id}; qida calls list shows their ids",
         )
     return found[0]
-
-
-def why(reason: str) -> Text:
-    """A task's reason, `code` or `code:detail`, in words; an unknown one as it stands."""
-    code, _, detail = reason.partition(":")
-    if code == "not_reached":
-        code, _, detail = detail.partition(":")
-    said = _WHY.get(code)
-    if said is None:
-        return Text(reason, reason)
-    detail = detail.strip()
-    return Text(f"{said.zh}（{detail}）", f"{said.en} ({detail})") if detail else said
-
-
-_WHY: Mapping[str, Text] = {
-    "nobody_reached": Text("期限将至，没有任何消息送达", "no message reached anyone in time"),
-    "no_time_after_the_night": Text("等到早上再发就来不及", "after the night it is too late"),
-    "too_late_to_write": Text("已来不及发消息", "it is too late to write"),
-    "lapsed_before_enrolment": Text("登记前刚逾期", "it had just lapsed before enrolment"),
-    "capped": Text("短信已达上限，期限前轮不到", "SMS limits leave no room in time"),
-    "lost_twice": Text("两次提交都没有下落", "two submissions were lost"),
-    "no_address": Text("没有号码也没有邮箱", "there is no number and no address"),
-    "not_composed": Text("消息无法生成", "the message could not be written"),
-    "no_sms_channel": Text("没有配置短信渠道", "no SMS channel is set"),
-    "no_email_channel": Text("没有配置邮件渠道", "no e-mail channel is set"),
-    "opted_out": Text("本人拒收消息", "this person refused messages"),
-    "unsendable": Text("该号码或邮箱不能发送", "this number or address cannot be written to"),
-    "rejected": Text("运营商拒收", "the provider refused the message"),
-    "refused": Text("运营商不接受本单位的账户或设置", "the provider refuses our account or set-up"),
-    "channel_rests": Text("发送渠道暂停，等不及恢复", "the channel rests for too long"),
-    "not_on_team_list": Text("试用密钥不能发给此号码或邮箱", "a trial key may not write to them"),
-    "not_sent": Text("没能交给运营商", "it could not be handed to the provider"),
-    "no_receipt": Text("没有回执", "no receipt came"),
-    "undelivered": Text("未送达", "not delivered"),
-    "failed": Text("发送失败", "sending failed"),
-    "canceled": Text("被运营商取消", "the provider cancelled it"),
-}

@@ -15,8 +15,8 @@ from worker.domain.calendar import in_china
 from worker.domain.centres import Centre
 from worker.domain.delivery import Accepted, Channel, NotSent, SendRequest, Unsendable
 from worker.domain.reminders import OPENS
-from worker.services.calling import why
 from worker.services.context import Context
+from worker.services.reasons import why
 from worker.store.cases import Call, call_tasks
 from worker.store.staff import digest_sent, mark_mailed, note_digest
 
