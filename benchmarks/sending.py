@@ -32,7 +32,7 @@ from worker.settings import Settings
 ROUNDS = 5
 MESSAGES = 5000
 STORED_JOBS = 5000
-"""Fewer, which favours them: the time a stored job takes grows with their number."""
+"""One job a reminder, as many as there are messages."""
 
 THREADS, BATCH = 2, 500
 """On two cores and with an answer at once, more threads only wait for each other."""

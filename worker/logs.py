@@ -68,9 +68,6 @@ def set_up_logging(form: str, stream: IO[str] | None = None) -> None:
     """Send every log line to `stream` (stderr) as `json` or `plain`."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_JsonLines() if form == "json" else _PlainLines())
-    # Nothing of this is ever written (docs.python.org/3/howto/logging.html#optimization)
-    logging._srcfile = None  # noqa: SLF001 - as documented
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -67,7 +67,9 @@ class Settings(BaseModel):
         "", repr=False, description="Asked for after each clean audit, so that silence is noticed"
     )
     send_threads: int = Field(16, ge=1, le=100, description="Messages on the wire at once")
-    send_batch: int = Field(50, ge=1, le=500, description="Reminders claimed in one transaction")
+    send_batch: int = Field(
+        50, ge=1, le=500, description="Reminders claimed in one transaction at most"
+    )
     log: Literal["json", "plain"] = Field(
         "json", description="Form of the log on stderr: json or plain"
     )

@@ -119,6 +119,54 @@ def test_the_lease_of_a_batch_claimed_ahead_runs_from_its_own_claim(
     assert {desk.reminder(reference=one).state for one in references} == {"accepted"}
 
 
+def test_answers_are_written_down_while_others_are_still_claimed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    handed = Event()
+
+    def claim(*given: object) -> object:
+        order.append("claim")
+        if order.count("claim") == 2:
+            handed.wait(PATIENCE)
+        return claim_due(*given)  # type: ignore[arg-type]  # as it came
+
+    def recorded(*given: object) -> object:
+        order.append("record")
+        return record(*given)  # type: ignore[arg-type]  # as it came
+
+    enrolled(desk, 1)
+    for number in range(8):  # no channel takes these: each is ended as it is claimed
+        desk.after(seconds=1).enrol(f"M-{number}", phone="", email=f"m{number}@example.org")
+    desk.through(Provider(during=lambda _: handed.set()))
+    desk.context = replace(desk.context, send_threads=1, send_batch=1)
+    monkeypatch.setattr(sending, "claim_due", claim)
+    monkeypatch.setattr(sending, "record", recorded)
+
+    desk.send()
+
+    assert "claim" in order[order.index("record") :]
+
+
+def test_no_more_wait_for_a_slow_provider_than_their_lease_allows(desk: Desk) -> None:
+    class Slow(Provider):
+        def submit(self, prepared: Prepared, ref: str, **_: datetime) -> Outcome:
+            elapsed[0] += 35
+            return super().submit(prepared, ref, now=desk.now)
+
+    elapsed = [0.0]
+    enrolled(desk, 40)
+    desk.through(Slow())
+    desk.context = replace(desk.context, send_threads=1, send_batch=5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sending, "monotonic", lambda: elapsed[0])
+        desk.send()
+        given_back = [one.state for one in desk.attempts()].count("not_sent")
+
+    # Those of the first batches, which are claimed before anything is known of the provider
+    assert given_back <= 10
+
+
 class Waiting(Provider):
     """Keeps its answers back until so many messages are with it at once, or patience ends."""
 

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from tests.services.desk import APPLIED, NO_RECEIPT, REPORTED, Desk, Provider, both_engines
+from tests.services.desk import APPLIED, NO_RECEIPT, REPORTED, SECOND, Desk, Provider, both_engines
 from worker.domain.delivery import Accepted, AttemptState, Found, Rejected
 from worker.domain.errors import Unavailable
 from worker.domain.limits import IDENTICAL
@@ -324,3 +324,19 @@ def test_nobody_is_mailed_twice_where_the_database_was_away_for_long(
     mailed = Counter(request.to for request in provider.handed)
     assert mailed == {f"c{number}@example.com": 1 for number in range(6)}
     assert {row.state for row in desk.attempts()} == {"accepted"}
+
+
+@on_postgresql
+def test_outcomes_take_their_rows_in_one_order_as_an_enrolment_does(desk: Desk) -> None:
+    """An UPDATE over a list takes rows as they lie in the table; whoever holds the next one in the
+    order of ids would wait for us, and we for it."""
+    met: list[str] = []
+    on(desk, "before_cursor_execute", "FROM reminder", "ORDER BY reminder.id", " FOR NO KEY UPDATE",
+       then=lambda: met.append("locked"))  # fmt: skip
+    on(desk, "before_cursor_execute", "UPDATE reminder SET", "carried_by IN",
+       then=lambda: met.append("changed"))  # fmt: skip
+    desk.enrol(phone=SECOND)
+
+    desk.send()
+
+    assert met == ["locked", "changed"]

@@ -15,18 +15,24 @@ from tests.services.desk import (
     Desk,
     Office,
     Provider,
+    beijing,
     both_engines,
 )
 from worker.domain.delivery import (
     Accepted,
     AttemptState,
+    Found,
     NotSent,
+    Outcome,
     Prepared,
     Receipt,
     SendRequest,
     Uncertain,
     Unsendable,
 )
+from worker.domain.pace import Bucket
+from worker.services.context import Senders
+from worker.store.senders import keep_bucket
 from worker.store.tables import ReminderRow
 
 MAIL = "someone@example.com"
@@ -349,6 +355,70 @@ def test_a_worker_that_comes_back_after_hours_writes_once_to_who_was_silent(
     assert (len(sms.handed), len(mail.handed)) == (2, 1)
 
 
+MONDAY = (("reported_by_phone", "2026-11-23T10:00"),)
+
+
+def lived(desk: Desk, until: str, *, is_full: bool = False) -> None:
+    """A worker's duties every five minutes; with `is_full` others take every part there is."""
+    while desk.now < beijing(until):
+        desk.after(minutes=5)
+        if is_full:
+            with desk.context.db.transaction() as session:
+                keep_bucket(session, "provider", Bucket(1, 0.0, desk.now))
+        desk.rescue()
+        desk.settle()
+        desk.poll()
+        desk.send()
+        desk.audit()
+
+
+def silent(desk: Desk, *outcomes: Outcome) -> Provider:
+    """A case whose SMS all stay without a receipt, and the mail beside it."""
+    mail = Provider(kind="email")
+    desk.at("2026-11-23T10:05").enrol(phone=DELIVERED, email=MAIL, events=MONDAY)
+    desk.through(Provider(*outcomes, receipts=[None], found=[Found(complete=False)]), mail)
+    return mail
+
+
+def test_who_hears_of_nothing_by_sms_gets_a_mail_in_the_morning_of_the_last_day(desk: Desk) -> None:
+    mail = silent(desk)
+
+    lived(desk, "2026-11-26T10:30")
+
+    assert len(mail.handed) == 1
+
+
+def test_a_later_step_whose_answer_is_in_doubt_holds_no_other_means_back(desk: Desk) -> None:
+    mail = silent(desk, Accepted("P1"), Accepted("P2"), Uncertain("the line broke"))
+
+    lived(desk, "2026-11-26T10:30")
+
+    assert len(mail.handed) == 1
+
+
+def test_a_step_that_cannot_leave_holds_no_other_means_back(desk: Desk) -> None:
+    desk.context = replace(desk.context, send_batch=50)
+    mail = silent(desk)
+    lived(desk, "2026-11-26T09:30")
+    desk.context = replace(desk.context, senders=Senders(parts_per_second=1))
+
+    lived(desk, "2026-11-26T14:30", is_full=True)
+
+    assert len(mail.handed) >= 1
+
+
+def test_in_the_last_hour_no_means_waits_for_another(desk: Desk) -> None:
+    sms, mail = Provider(receipts=[None]), Provider(kind="email")
+    desk.enrol(phone=DELIVERED, email=MAIL)
+    desk.through(sms, mail)
+    desk.send()
+    desk.at("2026-11-25T16:05").poll()
+
+    desk.send()
+
+    assert len(mail.handed) == 1
+
+
 def _mails(desk: Desk) -> list[ReminderRow]:
     return [row for row in desk.reminders() if row.channel == "email"]
 
@@ -442,3 +512,17 @@ def test_silence_is_no_failure_at_a_centre_that_takes_accepted_for_read(desk: De
 
     assert {row.channel for row in desk.reminders()} == {"sms"}
     assert desk.calls() == []
+
+
+def test_who_refused_is_said_to_have_refused_though_the_number_is_no_good(desk: Desk) -> None:
+    class Picky(Provider):
+        def prepare(self, _: SendRequest) -> Prepared:
+            raise Unsendable("bad_number")
+
+    desk.enrol(phone=DELIVERED)
+    desk.refuse(DELIVERED)
+    desk.through(Picky())
+
+    desk.send()
+
+    assert desk.reasons() == ["not_reached:opted_out"]

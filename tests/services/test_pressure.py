@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from tests.services.desk import SECOND, Desk, Provider, both_engines
 from worker.domain.delivery import AttemptState, Prepared, Rejected, SendRequest
 from worker.domain.pace import LONGEST, RESTS, Waiting, forecast
+from worker.services.context import Senders
 from worker.services.silence import brings_no_receipts
 from worker.store.attempts import insert_attempts
 from worker.store.tables import AttemptRow, CaseRow, ReminderRow
@@ -225,6 +226,18 @@ def test_a_refusal_of_our_account_burns_nobody(
     assert {desk.reminder(reference=f"A-{number}").state for number in range(MANY)} == {"planned"}
     assert desk.calls() == []
     assert rests(caplog) == ["ERROR"]
+
+
+def test_refusals_of_calls_that_were_under_way_together_count_as_one(desk: Desk) -> None:
+    senders, began_at = Senders(), desk.now
+    answered_at = began_at + timedelta(seconds=30)
+
+    news = [senders.refused("sms", "20003", began_at, answered_at) for _ in range(4)]
+
+    rest = senders.resting("sms", answered_at)
+    assert news == [True, False, False, False]
+    assert rest is not None
+    assert (rest.count, rest.until_at) == (1, answered_at + RESTS[0])
 
 
 def test_what_waits_in_line_is_spared_the_same_refusal(desk: Desk) -> None:

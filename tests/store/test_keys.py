@@ -1,5 +1,6 @@
 """What is sealed opens in its own place and with our keys, or not at all."""
 
+import hmac
 import json
 import stat
 from pathlib import Path
@@ -246,3 +247,11 @@ def test_nothing_a_ring_shows_is_a_key(path: Path) -> None:
     secrets = [written["indexing"], written["digesting"], written["sealing"][0]["key"]]
     assert not any(secret in shown for secret in secrets)
     assert repr(ring.indexing) not in shown
+
+
+@pytest.mark.parametrize("value", ["", 'a"b', "a\\b", "a/b", "\x00\x1f\x7f", "张三", "𠮷", "\u2028",
+                                   "\ud800", "a, b", "]["])  # fmt: skip
+def test_what_binds_a_value_to_its_place_is_a_json_list(keys: KeyRing, value: str) -> None:
+    digest = hmac.digest(keys.indexing, json.dumps(["centre", value]).encode(), "sha256")
+
+    assert keys.index(value, centre_id="centre") == digest.hex()

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from worker.crashpoints import crash_point
 from worker.domain.delivery import (
@@ -74,6 +75,15 @@ def claim_due(
         return desk.claim(picked), len(picked)
 
 
+class Draft(NamedTuple):
+    """A message in words, and the index of its address: for the whole installation, since a
+    refusal may hold for every centre."""
+
+    group: list[Picked]
+    request: SendRequest
+    address_index: str
+
+
 @dataclass(slots=True)
 class Pace:
     """What the SMS sender has room for, as every worker sees it."""
@@ -104,8 +114,9 @@ class Desk:
     def claim(self, picked: Sequence[Picked]) -> list[Claimed]:
         wanted = [due for due in picked if self._is_wanted(due)]
         groups = [_led(group) for group in self._by_recipient(wanted)]
-        messages = [message for group in groups for message in self._composed(group)]
-        return self._taken(self._paced(self._within_caps(self._permitted(messages))))
+        drafts = [draft for group in groups for draft in self._composed(group)]
+        ready = [message for one in self._permitted(drafts) for message in self._prepared(one)]
+        return self._taken(self._paced(self._within_caps(ready)))
 
     def _by_recipient(self, picked: Iterable[Picked]) -> list[list[Picked]]:
         """One group for each case, recipient and channel; alone where the text is registered
@@ -163,7 +174,7 @@ class Desk:
             for row in reminders_of_deadline(self.session, due.deadline.id)
         )
 
-    def _composed(self, group: list[Picked]) -> list[Message]:
+    def _composed(self, group: list[Picked]) -> list[Draft]:
         """The message of a group. Where it cannot be written each reminder is tried alone, so
         that one fault takes nobody else's message with it; what is left goes to a person."""
         kind = group[0].reminder.channel
@@ -177,7 +188,7 @@ class Desk:
             request = compose(self.context, group, now=self.now)
         except Exception as error:
             if len(group) > 1:
-                return [message for due in group for message in self._composed([due])]
+                return [draft for due in group for draft in self._composed([due])]
             log.exception("reminder.not_composed", extra={"reminder_id": group[0].reminder.id})
             said = error.text.en[:80] if isinstance(error, QidaError) else type(error).__name__
             self.aside.for_a_person(group, f"not_composed: {said}")
@@ -185,11 +196,25 @@ class Desk:
         if not request.to:
             self.aside.for_a_person(group, "no_address")
             return []
-        return self._prepared(group, request)
+        return [Draft(group, request, self.context.keys.index(request.to, centre_id=""))]
 
-    def _prepared(self, group: list[Picked], request: SendRequest) -> list[Message]:
-        """As the channel takes it, with what caps and refusals know it by."""
-        keys = self.context.keys
+    def _permitted(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """Leave out who refused messages, and whom a trial may not be sent to."""
+        refused = opted_out(self.session, {one.address_index for one in drafts})
+        permitted = []
+        for one in drafts:
+            case, address = one.group[0].case, one.address_index
+            if {(address, None), (address, case.centre_id)} & refused:
+                self.aside.climb(one.group, "opted_out")
+            elif case.team_only and one.request.to not in team_of(self.context, case.centre_id):
+                self.aside.climb(one.group, NOT_LISTED)
+            else:
+                permitted.append(one)
+        return permitted
+
+    def _prepared(self, draft: Draft) -> list[Message]:
+        """As its channel takes it; nothing where it does not."""
+        group, request, address_index = draft
         try:
             prepared = self.context.channel(group[0].reminder.channel).prepare(request)
         except Unsendable as refusal:
@@ -198,26 +223,9 @@ class Desk:
             log.exception("reminder.not_prepared", extra={"reminder_id": group[0].reminder.id})
             self.aside.climb(group, f"unsendable:{type(error).__name__}")
         else:
-            address, body_hash = keys.index(request.to, centre_id=""), keys.digest(request.text)
-            return [Message(group, prepared, address, body_hash)]
+            body_hash = self.context.keys.digest(request.text)
+            return [Message(group, prepared, address_index, body_hash)]
         return []
-
-    def _permitted(self, messages: Sequence[Message]) -> list[Message]:
-        """Leave out who refused messages, and whom a trial may not be sent to."""
-        refused = opted_out(self.session, {one.address_index for one in messages})
-        permitted = []
-        for one in messages:
-            case, address = one.leader.case, one.address_index
-            if {(address, None), (address, case.centre_id)} & refused:
-                self.aside.climb(one.group, "opted_out")
-            elif case.team_only and not self._is_of_the_team(one):
-                self.aside.climb(one.group, NOT_LISTED)
-            else:
-                permitted.append(one)
-        return permitted
-
-    def _is_of_the_team(self, one: Message) -> bool:
-        return one.prepared.request.to in team_of(self.context, one.leader.case.centre_id)
 
     def _within_caps(self, messages: Sequence[Message]) -> list[Message]:
         """Let wait what a number or a centre has had too many of."""
@@ -255,7 +263,7 @@ class Desk:
         }
         lease = self.now + LEASE
         won = claim(self.session, claims, owner=self.owner, lease_until=lease, now=self.now)
-        ours = [one for one in messages if one.leader.reminder.id in won]
+        ours = [one.of(won) for one in messages if one.leader.reminder.id in won]
         claimed = [self._claimed(one, lease) for one in ours]
         leaving = [due for one in ours for due in one.group]
         note_told(self.session, _told(leaving))

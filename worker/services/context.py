@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from worker.domain.calendar import WorkingCalendar
@@ -41,6 +42,17 @@ class Senders:
     rests: dict[str, Rest] = field(default_factory=dict)
     unwritten: "list[tuple[str, Sequence[Said]]]" = field(default_factory=list)
     is_stopping: bool = False
+    _one_at_a_time: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    def refused(self, kind: str, code: str, began_at: datetime, now: datetime) -> bool:
+        """Let a channel rest whose provider refused us at `now`, asked at `began_at`: whether that
+        is news. Of several that were asked together the first one counts."""
+        with self._one_at_a_time:
+            rest = self.rests.get(kind)
+            if rest is not None and rest.until_at > began_at:
+                return False
+            self.rests[kind] = Rest.after(rest, code, now)
+            return True
 
     def resting(self, kind: str, now: datetime) -> Rest | None:
         """The rest of a channel, if it has not ended."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from worker.domain.delivery import DeadlineState, ReminderState
 from worker.domain.reminders import later
 from worker.domain.rules import RuleKind
+from worker.store.attempts import attempts_of
 from worker.store.cases import is_callable, open_call_task_of, reminders_of_deadline
 from worker.store.database import Session, new_id
 from worker.store.reminders import Due, carried_with
@@ -93,26 +94,38 @@ def climb_with_carried(session: Session, due: Due, *, why: str, now: datetime) -
         climb(session, due.case, deadline, row, why=why, now=now)
 
 
+_CLIMBING = (ReminderState.PLANNED, ReminderState.SUBMITTING, ReminderState.ACCEPTED,
+             ReminderState.SENT, ReminderState.DELIVERED)  # fmt: skip
+
+
 LEFT = (ReminderState.SUBMITTING, ReminderState.UNCERTAIN, ReminderState.ACCEPTED,
         ReminderState.SENT, ReminderState.DELIVERED)  # fmt: skip
 """States of a reminder whose message left, or may have."""
 
+_SPARED = timedelta(minutes=30)
+_NO_TIME_TO_WAIT = timedelta(hours=1)
 
-def is_followed(session: Session, reminder: ReminderRow, now: datetime) -> bool:
-    """Whether a later step of the same plan went the same way, or is due to: it tells the same,
-    and its own silence takes the next means. So a person is not written to twice at once where a
-    worker comes back after hours."""
-    return any(
-        row.due_at > reminder.due_at
+
+def has_just_followed(session: Session, due: Due, now: datetime, *, was_away: bool) -> bool:
+    """Whether a later step has just left the same way, or, where the worker `was_away`, is about
+    to: it tells the same, so that a second means may wait for half an hour. Never in the last hour,
+    when two messages are better than none."""
+    act_by, reminder = due.deadline.act_by_at, due.reminder
+    if act_by is None or act_by - now <= _NO_TIME_TO_WAIT:
+        return False
+    later_steps = [
+        row
+        for row in reminders_of_deadline(session, reminder.deadline_id)
+        if row.due_at > reminder.due_at
+        and row.step != "lapsed"
         and (row.recipient, row.channel) == (reminder.recipient, reminder.channel)
         and row.plan_version == reminder.plan_version
-        and (row.state in LEFT or (row.state == ReminderState.PLANNED and row.due_at <= now))
-        for row in reminders_of_deadline(session, reminder.deadline_id)
+    ]
+    is_next = was_away and any(
+        row.state == ReminderState.PLANNED and row.due_at <= now for row in later_steps
     )
-
-
-_CLIMBING = (ReminderState.PLANNED, ReminderState.SUBMITTING, ReminderState.ACCEPTED,
-             ReminderState.SENT, ReminderState.DELIVERED)  # fmt: skip
+    left = [row.id for row in later_steps if row.state in LEFT]
+    return is_next or any(one.started_at > now - _SPARED for one in attempts_of(session, left))
 
 
 def _is_climbing(

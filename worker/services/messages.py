@@ -1,8 +1,8 @@
 """From due reminders of one case to the one message that carries them."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from worker.domain.calendar import in_china
@@ -33,6 +33,12 @@ class Message:
     def leader(self) -> Picked:
         """The reminder that decides."""
         return self.group[0]
+
+    def of(self, won: Collection[str]) -> "Message":
+        """The same with those of its reminders that were won."""
+        if all(due.reminder.id in won for due in self.group):
+            return self
+        return replace(self, group=[due for due in self.group if due.reminder.id in won])
 
     @property
     def is_sms(self) -> bool:

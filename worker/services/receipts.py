@@ -28,7 +28,7 @@ from worker.services.ladder import (
     climb_with_carried,
     close_call_tasks,
     has_climbed,
-    is_followed,
+    has_just_followed,
     step_back,
 )
 from worker.services.silence import RECEIPT_NEEDED, brings_no_receipts
@@ -56,6 +56,7 @@ _MAY_BE_GONE = (AttemptState.SUBMITTING, AttemptState.UNCERTAIN, AttemptState.LO
 _FAILED = (AttemptState.UNDELIVERED, AttemptState.FAILED, AttemptState.CANCELED)
 _TRY_AGAIN = timedelta(hours=2)  # DESIGN §5.7: what may pass is tried once more
 _REDACT_AFTER = timedelta(minutes=5)  # a provider may still be finishing its own record
+_PUNCTUAL = timedelta(minutes=10)  # a poll that is later tells of a worker that was away
 _WORDS = ("delayed", "unsubscribed", "missing")
 """Words that move nothing and still are no news: of mail servers, of people, of a poll."""
 
@@ -373,7 +374,7 @@ def _climb_if_silent(
     has_ended: bool,
 ) -> None:
     """No receipt in time for the deadline: the next means, once (DESIGN §5.7); not at a centre
-    that takes an accepted SMS for read."""
+    that takes an accepted SMS for read, nor right behind a later step that told the same."""
     act_by = due.deadline.act_by_at
     is_pressing = act_by is not None and act_by - RECEIPT_NEEDED <= now < act_by
     if due.reminder.channel != "sms" or due.deadline.kind != RuleKind.LAPSE:
@@ -383,7 +384,8 @@ def _climb_if_silent(
         return
     if not (is_pressing or has_ended) or has_climbed(session, due.reminder):
         return
-    if is_followed(session, due.reminder, now):
+    was_away = attempt.next_check_at is not None and attempt.next_check_at < now - _PUNCTUAL
+    if has_just_followed(session, due, now, was_away=was_away):
         return
     if not brings_no_receipts(session, attempt.channel_name, now):
         climb_with_carried(session, due, why="no_receipt", now=now)

@@ -22,9 +22,8 @@ from threading import Event
 
 from worker.clock import monotonic, pause
 from worker.crashpoints import crash_point
-from worker.domain.delivery import NotSent, Outcome, Rejected, Uncertain
+from worker.domain.delivery import LEASE, NotSent, Outcome, Rejected, Uncertain
 from worker.domain.errors import Unavailable
-from worker.domain.pace import Rest
 from worker.domain.reminders import Hours, hours_at
 from worker.services.claiming import Claimed, claim_due
 from worker.services.context import Context
@@ -36,6 +35,7 @@ log = logging.getLogger(__name__)
 _CALL = timedelta(seconds=45)  # connect 5 s + read 35 s, and a little
 _RECORD_AGAIN = (0.2, 1.0, 3.0)  # seconds; SQLite itself waits 10 for its turn
 _FIRST_BATCH = 50
+_QUICKEST = timedelta(milliseconds=1)
 _MOST_GATHERING = 0.1  # seconds; a commit waits for the disk: answers close together share one
 _FASTEST = 4000  # answers a second: gathering must not let the line run dry
 
@@ -73,12 +73,15 @@ def _write_what_is_left(context: Context, now: datetime, counts: Counter[str]) -
 
 
 def _claim_and_record(line: "Line", context: Context) -> None:
-    """Small batches first, so that the line is busy at once; then up to whole ones."""
+    """Small batches first, so that the line is busy at once; then up to whole ones, as long as the
+    provider is quick enough to take them within their lease."""
     limit = min(max(context.send_threads, _FIRST_BATCH), context.send_batch)
     while line.is_open and (due := line.claim(limit)):
         is_last = due < limit  # what comes of it may make others due
-        limit = min(2 * limit, context.send_batch)
-        line.record_down_to(0 if is_last else context.send_threads + limit)
+        line.record_answered()
+        limit = min(2 * limit, context.send_batch, line.room)
+        ahead = min(context.send_threads + limit, line.room - limit)
+        line.record_down_to(0 if is_last else ahead)
 
 
 @dataclass(slots=True)
@@ -93,6 +96,7 @@ class Line:
     counts: Counter[str]
     waiting: int = 0
     unwritten: Exception | None = None
+    _slowest: timedelta = timedelta()
     _held: Event = field(default_factory=Event)
     _owner: str = field(default_factory=lambda: secrets.token_hex(8))
     _answered: "SimpleQueue[Said]" = field(default_factory=SimpleQueue)
@@ -116,6 +120,18 @@ class Line:
             self.pool.submit(self._submit, one)
             self.waiting += 1
         return due
+
+    @property
+    def room(self) -> int:
+        """How many messages may wait for the threads there are, by the slowest answer so far: the
+        last of them must begin within its lease, or it was claimed in vain."""
+        slowest = max(self._slowest, _QUICKEST)
+        return self.context.send_threads * max(1, (LEASE - _CALL) // slowest)
+
+    def record_answered(self) -> None:
+        """Write down what is answered by now: it must not wait for what is claimed meanwhile."""
+        if not self._answered.empty():
+            self._record()
 
     def record_down_to(self, waiting: int) -> None:
         """Write down what is answered, until no more than `waiting` messages are on their way."""
@@ -176,16 +192,14 @@ class Line:
         crash_point("after_submit")
         if isinstance(outcome, Rejected) and outcome.scope != "recipient":
             self._let_rest(one.attempt, outcome.code, now)
+        self._slowest = max(self._slowest, self.now - now)
         return outcome
 
-    def _let_rest(self, attempt: NewAttempt, code: str, now: datetime) -> None:
-        """Let a channel rest whose provider refuses us, and not the person (DESIGN §5.4); at once,
-        so that what waits in line is spared the same answer."""
-        senders, kind = self.context.senders, attempt.kind
-        if senders.resting(kind, now) is None:
-            senders.rests[kind] = Rest.after(senders.rests.get(kind), code, now)
-            extra = {"channel": attempt.channel_name, "code": code}
-            log.error("channel.rests", extra=extra)
+    def _let_rest(self, attempt: NewAttempt, code: str, began_at: datetime) -> None:
+        """The provider refuses us, and not the person (DESIGN §5.4). At once and not when it is
+        recorded, so that what waits in line is spared the same answer."""
+        if self.context.senders.refused(attempt.kind, code, began_at, self.now):
+            log.error("channel.rests", extra={"channel": attempt.channel_name, "code": code})
 
 
 def _no_longer(one: Claimed, now: datetime) -> str:

@@ -21,9 +21,12 @@ from worker.store.tables import AttemptRow, CaseRow, DeadlineRow, ReminderRow
 _PLANNED = col(ReminderRow.state) == literal_column("'planned'")
 _TABLE = ReminderRow.metadata.tables["reminder"]
 _DEADLINES = DeadlineRow.metadata.tables["deadline"]
-_ANNOUNCES = (
-    update(_DEADLINES).where(_DEADLINES.c.id == bindparam("of")).values(told=bindparam("told_now"))
+_TOLD = (
+    update(_DEADLINES).where(_DEADLINES.c.id == bindparam("of")).values(told=bindparam("announced"))
 )
+
+
+_CLAIM = 0x71696461  # "qida": a name for the lock that nobody else uses
 
 
 class PickedReminder(NamedTuple):
@@ -96,9 +99,6 @@ def hold_the_claim(session: Session) -> None:
         session.connection().execute(select(func.pg_advisory_xact_lock(_CLAIM)))
 
 
-_CLAIM = 0x71696461  # "qida": a name for the lock that nobody else uses
-
-
 def pick_due(
     session: Session, now: datetime, limit: int, hours: Hours, channels: Sequence[str]
 ) -> list[Picked]:
@@ -164,7 +164,10 @@ def claim(
     Returns the ids won: a row someone else took in between is not among them.
     """
     won: set[str] = set()
-    for carried_by in set(claims.values()):
+    # Leaders first: who rides with one that was lost must not be taken
+    for carried_by in sorted(set(claims.values()), key=lambda leader: leader or ""):
+        if carried_by is not None and carried_by not in won:
+            continue
         ids = [one for one, by in claims.items() if by == carried_by]
         statement = (
             update(ReminderRow)
@@ -186,9 +189,20 @@ def claim(
 
 def note_told(session: Session, told: Mapping[str, str]) -> None:
     """Remember which date each deadline announces."""
-    if told:
-        rows = [{"of": deadline_id, "told_now": date} for deadline_id, date in told.items()]
-        session.connection().execute(_ANNOUNCES, rows)
+    if told:  # in one order for all, as rows are locked
+        rows = [{"of": deadline_id, "announced": told[deadline_id]} for deadline_id in sorted(told)]
+        session.connection().execute(_TOLD, rows)
+
+
+def end(
+    session: Session, reminder_id: str, state: ReminderState, reason: str, *, now: datetime
+) -> None:
+    """Name what became of a planned reminder that does not leave."""
+    session.connection().execute(
+        update(_TABLE)
+        .where(_TABLE.c.id == reminder_id, _PLANNED)
+        .values(state=state, reason=reason, updated_at=now)
+    )
 
 
 def postpone(session: Session, reminder_id: str, due_at: datetime, reason: str) -> None:

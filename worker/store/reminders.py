@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam
+from sqlalchemy import BindParameter, bindparam
 from sqlmodel import col, func, insert, literal_column, or_, select, update
 
 from worker.domain.delivery import ReminderState
@@ -18,16 +18,14 @@ from worker.store.tables import CaseRow, DeadlineRow, ReminderRow
 _PLANNED = col(ReminderRow.state) == literal_column("'planned'")
 
 _TABLE = ReminderRow.metadata.tables["reminder"]
-_AT_ONCE = 500
+_IN_A_STATEMENT = 500
+_IDS: BindParameter[Sequence[str]] = bindparam("of", expanding=True)
+_THOSE = or_(_TABLE.c.id.in_(_IDS), _TABLE.c.carried_by.in_(_IDS))
 _STILL_OPEN = update(_TABLE).where(
-    or_(
-        *(
-            column.in_(bindparam("of", expanding=True))
-            for column in (_TABLE.c.id, _TABLE.c.carried_by)
-        )
-    ),
-    *(_TABLE.c.state != closed for closed in ("cancelled", "expired", "delivered")),
+    _THOSE, *(_TABLE.c.state != closed for closed in ("cancelled", "expired", "delivered"))
 )
+_LOCKED = select(_TABLE.c.id).where(_THOSE).order_by(_TABLE.c.id).with_for_update(key_share=True)
+"""As `lock_cases` takes them: one order for all, or PostgreSQL ends one of two in a deadlock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +63,14 @@ def set_state(
     if state is ReminderState.PLANNED:
         values |= {"owner": None, "lease_until_at": None, "carried_by": None}
     ids = list(reminder_ids)
-    for first in range(0, len(ids), _AT_ONCE):
+    if ids:
         session.flush()
-        those = ids[first : first + _AT_ONCE]
-        session.connection().execute(_STILL_OPEN.values(values), {"of": those})
+    connection = session.connection()
+    for first in range(0, len(ids), _IN_A_STATEMENT):
+        some = {"of": ids[first : first + _IN_A_STATEMENT]}
+        if connection.dialect.name == "postgresql":
+            connection.execute(_LOCKED, some)
+        connection.execute(_STILL_OPEN.values(values), some)
 
 
 def bring_back(
