@@ -32,9 +32,13 @@ def open_channels(settings: Settings) -> dict[ChannelKind, Channel]:
 
 
 def is_test(settings: Settings) -> bool:
-    """Whether nothing can leave this machine: every channel is the sandbox or on loopback."""
+    """Whether nothing leaves this machine: every channel is the sandbox or a stand-in on loopback.
+
+    A mail server on this machine relays to the world like any other where it listens as one.
+    """
     return (settings.sms != "twilio" or _is_local(settings.twilio_base_url)) and (
-        settings.email != "smtp" or _is_local(settings.smtp_url)
+        settings.email != "smtp"
+        or (_is_local(settings.smtp_url) and urlsplit(settings.smtp_url).port not in _RELAYS)
     )
 
 
@@ -47,6 +51,10 @@ def _refuse_to_mix(settings: Settings) -> None:
             "of QIDA_SMS and QIDA_EMAIL one is the sandbox and the other sends for real; "
             "use the sandbox for both, or leave the one that is the sandbox out",
         )
+
+
+_RELAYS = (None, 25, 465, 587)
+"""Where a relay listens (IANA: smtp, submissions, submission); none named is one of them."""
 
 
 def _is_local(url: str) -> bool:

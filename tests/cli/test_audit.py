@@ -51,6 +51,14 @@ def test_a_removed_tail_shows_against_the_head_kept_elsewhere(enrolled: Qida) ->
     assert "the tail was removed" in against.err
 
 
+def test_an_entry_that_is_there_with_another_hash_is_not_called_missing(enrolled: Qida) -> None:
+    done = entries_of(enrolled)("audit", "verify", "--expect", "1:abc")
+
+    assert done.code == BAD_DATA
+    assert "entry 1 has another hash" in done.err
+    assert done.is_clear
+
+
 def test_an_expectation_without_sense_is_refused(enrolled: Qida) -> None:
     done = enrolled("audit", "verify", "--expect", "yesterday")
 

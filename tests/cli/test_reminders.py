@@ -67,3 +67,9 @@ def test_why_a_reminder_was_cancelled_is_told_in_words_and_kept_as_a_code(enroll
     assert "已办妥" in chinese
     assert "the matter is settled" in english
     assert chinese.count("settled") == 0
+
+
+def test_what_is_past_its_use_is_not_said_to_be_late_for_the_pace(enrolled: Qida) -> None:
+    done = enrolled("reminders", "forecast", "--now", "2027-03-01T09:00:00+08:00", "--json")
+
+    assert (done.code, done.rows) == (OK, [])

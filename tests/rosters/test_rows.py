@@ -134,6 +134,13 @@ def test_a_slip_in_an_event_is_recognised(read: Read, roster: Roster) -> None:
     ]
 
 
+def test_a_word_that_several_events_share_asks_which(read: Read, roster: Roster) -> None:
+    [fault] = read(roster("A-1,,挂失,2026-11-20,,,,"))
+
+    assert fault.mend.zh.startswith("请写明是哪一种：")
+    assert {"电话挂失", "书面挂失"} <= set(fault.mend.zh.partition("：")[2].split("、"))
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -78,7 +78,7 @@ def test_what_is_held_back_says_why_and_leaves_the_next_morning(
     held = [row for n in range(3) if (row := desk.reminder(reference=f"A-{n}")).state == "planned"]
     desk.at("2026-11-21T09:00").send()
 
-    assert [row.reason for row in held] == ["capped: the centre's SMS parts of the day are used up"]
+    assert [row.reason for row in held] == ["capped: centre_day"]
     assert "centre.sms_day_full" in caplog.messages
     assert "centre.sms_day_nearly_full" in caplog.messages
     assert len(sms.handed) == 3
@@ -138,7 +138,7 @@ def test_long_messages_to_one_number_are_fewer(desk: Desk) -> None:
     desk.send()
 
     assert len(sms.handed) == 2
-    assert desk.reminder(reference="A-2").reason.startswith("capped: too many messages")
+    assert desk.reminder(reference="A-2").reason.startswith("capped: number")
 
 
 def test_a_single_message_goes_however_long_it_is(desk: Desk) -> None:

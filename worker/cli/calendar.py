@@ -33,7 +33,7 @@ def show(
     if as_data:
         print_json(rows)
         return
-    print_table(rows, list(rows[0]) if rows else [])
+    print_table(rows, [name for name in rows[0] if name != "kind_zh"] if rows else [])
     say(Text(
         f"日历版本 {calendar.version}；已公布到 {calendar.covered_to}，"
         f"确定到 {calendar.firm_to}（含）",

@@ -1,5 +1,6 @@
 """`qida cases`: what is on file of each case, and its events."""
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -120,7 +121,9 @@ def event(
             )
         else:
             report = record_event(runtime.context, case_id, name, instant(at), now=at_now)
-            typer.echo(f"{report.events} recorded, {report.planned} reminders planned")
+            zh = f"登记事项 {report.events} 项，安排提醒 {report.planned} 条"
+            en = f"{report.events} recorded, {report.planned} reminders planned"
+            typer.echo(zh if os.environ.get("QIDA_LANG") == "zh" else en)
 
 
 def opt_out(

@@ -87,6 +87,10 @@ def _event(text: str, context: Context) -> str | Refusal:
     if event is not None:
         return event
     message = Text("没有这种事项", "there is no such event")
+    several = [name for name in context.events if len(text) > 1 and text in name]
+    if len(several) > 1:
+        mend = Text(f"请写明是哪一种：{'、'.join(several)}", f"say which: {', '.join(several)}")
+        return Refusal("event.unknown", message, mend, text)
     near = _nearest(text.casefold(), tuple(context.events)) if len(text) <= _LONGEST_WORD else ""
     if near:  # close to a known word, so it is nothing personal and may be shown
         mend = Text(f"是否想写“{near}”？", f"did you mean {near}?")

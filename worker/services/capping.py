@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Held(NamedTuple):
-    """Until when a message must wait, and for what."""
+    """Until when a message must wait, and for what: its `number` or its `centre_day`."""
 
     until: datetime
     why: str
@@ -58,11 +58,11 @@ class Caps:
         mine = Sent(message.body_hash, self.now, is_lapse=is_lapse, parts=parts)
         sent = self._sent.setdefault(message.address_index, [])
         if until := wait_for_room(sent, mine):
-            return Held(until, "too many messages to this address in 24 hours")
+            return Held(until, "number")
         day = self._days[centre_id]
         if not day.has_room(parts, is_lapse=is_lapse):
             self._warn("centre.sms_day_full", centre_id, day)
-            return Held(next_morning(self.now), "the centre's SMS parts of the day are used up")
+            return Held(next_morning(self.now), "centre_day")
         sent.append(mine)
         was_near = day.is_nearly_used
         day.used += parts

@@ -72,6 +72,7 @@ def _late(
     now: datetime,
 ) -> dict[str, tuple[Late, str]]:
     """What cannot make it, by reminder, and whether for the pace or for the cap."""
+    rows = [row for row in rows if row.useless_after_at > now]  # what is over is late for no pace
     parts = ceil(usual_parts(session) or _UNKNOWN_YET)
     late: dict[str, tuple[Late, str]] = {}
     used = parts_of_day(session, caps, in_china(now).date())

@@ -21,16 +21,21 @@ def why(reason: str) -> Text:
         return Text(reason, reason)
     zh, en = said.zh, said.en
     if detail := detail.strip():
-        zh, en = f"{zh}（{detail}）", f"{en} ({detail})"
+        more = _DETAILS.get(detail, Text(detail, detail))
+        zh, en = f"{zh}（{more.zh}）", f"{en} ({more.en})"
     return Text(before.zh + zh, before.en + en) if before else Text(zh, en)
 
 
+_DETAILS: Mapping[str, Text] = {
+    "number": Text("该号码24小时内的条数已满", "this number had its share of 24 hours"),
+    "centre_day": Text("本网点今天的条数已用完", "the centre's parts of the day are used up"),
+}
 _WHY: Mapping[str, Text] = {
     "nobody_reached": Text("期限将至，没有任何消息送达", "no message reached anyone in time"),
     "no_time_after_the_night": Text("等到早上再发就来不及", "after the night it is too late"),
     "too_late_to_write": Text("已来不及发消息", "it is too late to write"),
     "lapsed_before_enrolment": Text("登记前刚逾期", "it had just lapsed before enrolment"),
-    "capped": Text("短信已达上限，期限前轮不到", "SMS limits leave no room in time"),
+    "capped": Text("短信已达上限", "held back by the SMS limits"),
     "lost_twice": Text("两次提交都没有下落", "two submissions were lost"),
     "no_address": Text("没有号码也没有邮箱", "there is no number and no address"),
     "not_composed": Text("消息无法生成", "the message could not be written"),
