@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from queue import SimpleQueue
 from threading import Event
+from typing import NamedTuple
 
 from worker.clock import monotonic, pause
 from worker.crashpoints import crash_point
@@ -79,9 +80,16 @@ def _claim_and_record(line: "Line", context: Context) -> None:
     while line.is_open and (due := line.claim(limit)):
         is_last = due < limit  # what comes of it may make others due
         line.record_answered()
-        limit = min(2 * limit, context.send_batch, line.room)
+        limit = min(2 * limit, context.send_batch, max(1, line.room // 2))
         ahead = min(context.send_threads + limit, line.room - limit)
         line.record_down_to(0 if is_last else ahead)
+
+
+class Answer(NamedTuple):
+    """What became of a message, and how long that took."""
+
+    said: Said
+    took: timedelta
 
 
 @dataclass(slots=True)
@@ -96,10 +104,10 @@ class Line:
     counts: Counter[str]
     waiting: int = 0
     unwritten: Exception | None = None
-    _slowest: timedelta = timedelta()
+    _usual: timedelta = timedelta()
     _held: Event = field(default_factory=Event)
     _owner: str = field(default_factory=lambda: secrets.token_hex(8))
-    _answered: "SimpleQueue[Said]" = field(default_factory=SimpleQueue)
+    _answered: "SimpleQueue[Answer]" = field(default_factory=SimpleQueue)
 
     @property
     def now(self) -> datetime:
@@ -123,10 +131,10 @@ class Line:
 
     @property
     def room(self) -> int:
-        """How many messages may wait for the threads there are, by the slowest answer so far: the
-        last of them must begin within its lease, or it was claimed in vain."""
-        slowest = max(self._slowest, _QUICKEST)
-        return self.context.send_threads * max(1, (LEASE - _CALL) // slowest)
+        """How many messages may wait for the threads there are, by how long answers take: the last
+        of them must begin within its lease, or it was claimed in vain."""
+        usual = max(self._usual, _QUICKEST)
+        return self.context.send_threads * max(1, (LEASE - _CALL) // usual)
 
     def record_answered(self) -> None:
         """Write down what is answered by now: it must not wait for what is claimed meanwhile."""
@@ -140,12 +148,14 @@ class Line:
 
     def _record(self) -> None:
         """Wait for an answer, and write it down with all that are there by then."""
-        batch = [self._answered.get()]
+        answers = [self._answered.get()]
         pause(min(_MOST_GATHERING, (self.waiting - 1) / _FASTEST))
         while not self._answered.empty():
-            batch.append(self._answered.get())
-        self.waiting -= len(batch)
-        self._keep(batch)
+            answers.append(self._answered.get())
+        self.waiting -= len(answers)
+        took = sum((one.took for one in answers), timedelta()) / len(answers)
+        self._usual = (self._usual + took) / 2
+        self._keep([one.said for one in answers])
 
     def _keep(self, batch: list[Said]) -> None:
         """Record a batch, again where the database was busy: an answer thrown away must be looked
@@ -171,11 +181,12 @@ class Line:
     def _submit(self, one: Claimed) -> None:
         """A channel never raises; if it does, nobody knows what left."""
         outcome: Outcome
+        began_at = self.now
         try:
             outcome = self.outcome(one)
         except Exception as error:  # noqa: BLE001 - one message must not stop the others
             outcome = Uncertain(type(error).__name__)
-        self._answered.put(Said(one, outcome))
+        self._answered.put(Answer(Said(one, outcome), self.now - began_at))
 
     def outcome(self, one: Claimed) -> Outcome:
         """The one wire attempt, or why it was not begun."""
@@ -192,7 +203,6 @@ class Line:
         crash_point("after_submit")
         if isinstance(outcome, Rejected) and outcome.scope != "recipient":
             self._let_rest(one.attempt, outcome.code, now)
-        self._slowest = max(self._slowest, self.now - now)
         return outcome
 
     def _let_rest(self, attempt: NewAttempt, code: str, began_at: datetime) -> None:
