@@ -53,3 +53,10 @@ def test_an_event_is_recorded_by_its_chinese_word(enrolled: Qida) -> None:
         "reported_by_phone",
         "reported_in_writing",
     ]
+
+
+def test_a_roster_without_rows_is_said_to_have_none(qida: Qida) -> None:
+    done = qida("enrol", qida.roster(), *NOW)
+
+    assert done.code == OK
+    assert "the file holds no rows" in done.err

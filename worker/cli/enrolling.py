@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _QUIET_UNTIL = 2000
 _NOTHING_WRITTEN = Text("有错误，一行也没有写入", "there are faults: nothing was written")
+_EMPTY = Text("文件里没有数据行", "the file holds no rows")
 _HAND_IN_AGAIN = Text(
     "改好以上各行后，把整个文件再登记一次；已登记的内容不会重复",
     "mend these rows and enrol the whole file again: what is enrolled already stays as it is",
@@ -55,6 +56,8 @@ def enrol(
         say(rest)
     if report.faults:
         say(_NOTHING_WRITTEN if all_or_nothing else _HAND_IN_AGAIN)
+    if not report.rows and not report.faults:
+        say(_EMPTY)
     _report(report, dry_run=dry_run, as_data=as_data)
     if report.faults:
         raise typer.Exit(BAD_DATA)
