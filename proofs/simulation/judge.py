@@ -25,6 +25,8 @@ LOOK_UPS, LOOKED_FOR = 4, timedelta(minutes=43)
 MAIL_LOOKED_FOR = timedelta(minutes=15)
 GRACE = timedelta(minutes=6)
 A_LIST = timedelta(minutes=2)
+A_PASS = timedelta(minutes=5)
+"""How long after the instant of its pass a list may be asked for: others before it may hang."""
 """Between the start of a look-up, as it is recorded, and the answer to its last page."""
 
 
@@ -155,7 +157,7 @@ def _too_few_lists(books: Books, attempt: Row, listed: Mapping[str, list[Row]]) 
     to = _number_of(books, attempt)
     if attempt["kind"] != "sms" or not to:
         return ""
-    since, until = instant(attempt["started_at"]), _given_up_at(books, attempt)
+    since, until = instant(attempt["started_at"]), _given_up_at(books, attempt) + A_PASS
     lists = [line for line in listed[to] if since <= instant(line["at"]) <= until
              and _reaches_back(books, line, since)]  # fmt: skip
     if len(lists) < LOOK_UPS:
@@ -264,10 +266,19 @@ def _reached(books: Books) -> Iterator[Violation]:
 
 
 def _was_time(books: Books, deadline: Row, act_by: datetime) -> bool:
-    """Whether a worker was up, and knew of it, when a call would still have helped."""
+    """Whether a worker was up, and knew of it, when a call would still have helped: long enough
+    for its audit to end once, in the hours in which that has to decide."""
     known_at = instant(deadline["created_at"])
     early_enough = known_at < act_by - timedelta(hours=5)
-    return early_enough and not books.was_closed(act_by - timedelta(hours=5), act_by)
+    was_audited = any(
+        row["duty"] == "audit"
+        and instant(row["started_at"]) <= act_by
+        and instant(row["finished_at"]) >= act_by - timedelta(hours=2)
+        for row in books.tables["job_run"]
+    )
+    return (
+        early_enough and was_audited and not books.was_closed(act_by - timedelta(hours=5), act_by)
+    )
 
 
 def _deadlines_told_of(books: Books) -> set[str]:

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from chinese_calendar import is_workday
+
 from proofs.simulation.books import CHINA, Books, Row, Taken, Violation, instant, ref_in
 
 IN_FLIGHT = timedelta(seconds=160)
@@ -65,11 +67,16 @@ def at_night(books: Books) -> Iterator[Violation]:
 
 
 def _is_urgent(books: Books, reminder: Row, at: datetime) -> bool:
-    """Told of within half an hour, or with under a day left."""
+    """Told of within half an hour, or with under a day left, days on which nobody works not
+    counted."""
     deadline = books.deadlines[reminder["deadline_id"]]
     is_fresh = at - instant(reminder["created_at"]) <= timedelta(minutes=31)
-    act_by = deadline["act_by_at"]
-    return is_fresh or (act_by is not None and instant(act_by) - at < timedelta(hours=24))
+    if is_fresh or deadline["act_by_at"] is None:
+        return is_fresh
+    act_by = instant(deadline["act_by_at"]).astimezone(CHINA)
+    between = (at.date() + timedelta(days=day) for day in range(1, (act_by - at).days + 1))
+    idle = sum(not is_workday(day) for day in between)
+    return act_by - at < timedelta(days=1 + idle)
 
 
 def too_late(books: Books) -> Iterator[Violation]:
