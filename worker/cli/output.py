@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.words import CELLS, HEADS
+from worker.cli.words import CELLS, HEADS, OF_THINGS
 from worker.domain.calendar import in_china
 from worker.domain.errors import BadData, Fault, Misconfigured, QidaError, Text, Unavailable
 
@@ -96,7 +97,7 @@ def print_json(rows: object) -> None:
 
 def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
     """Data for people: columns as wide as their content; wide characters count twice."""
-    heads = [heading(name) for name in columns]
+    heads = [heading(name, OF_THINGS) for name in columns]
     cells = [heads, *([_cell(name, row.get(name)) for name in columns] for row in rows)]
     widths = [max(_width(line[at]) for line in cells) for at in range(len(columns))]
     for line in cells:
@@ -114,9 +115,9 @@ def print_facts(facts: Mapping[str, object]) -> None:
         typer.echo(f"{name}{' ' * (widest - _width(name))}  {value}")
 
 
-def heading(name: str) -> str:
+def heading(name: str, special: Mapping[str, str] = MappingProxyType({})) -> str:
     """The name of a column, in Chinese where only that is wanted."""
-    return HEADS.get(name, name) if _language() == "zh" else name
+    return special.get(name) or HEADS.get(name, name) if _language() == "zh" else name
 
 
 def _cell(name: str, value: object) -> str:

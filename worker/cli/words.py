@@ -38,7 +38,7 @@ HEADS: Mapping[str, str] = {
     "kind_zh": "类型（中文）",
     "language": "语言",
     "last_date": "最后一天",
-    "name": "名称",
+    "name": "姓名",
     "nearest_act_by": "最近的最迟办理",
     "new": "新登记",
     "note": "备注",
@@ -121,6 +121,9 @@ _STATES: Mapping[str, str] = {
     "unconfirmed": "无回执",
     "undelivered": "未送达",
 }
+
+OF_THINGS: Mapping[str, str] = {"name": "名称"}
+"""Columns of a table that mean something else than one person's facts."""
 
 CELLS: Mapping[str, Mapping[str, str]] = {
     "state": _STATES,
