@@ -25,7 +25,7 @@ def until(happened: Callable[[], object]) -> None:
 @contextmanager
 def running(qida: Qida) -> Iterator["subprocess.Popen[str]"]:
     """A worker that has begun its duties."""
-    process = qida.started("run")
+    process = qida.started("run", "--port", "0")  # another worker may be tested beside it
     try:
         assert process.stderr is not None
         for line in process.stderr:
