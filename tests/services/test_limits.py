@@ -178,6 +178,19 @@ def test_who_reported_just_now_is_told_after_hours_too(desk: Desk, office: Offic
     assert len(office.ledger()) == 1
 
 
+def test_fresh_news_that_cannot_leave_for_half_an_hour_waits_for_the_morning(desk: Desk) -> None:
+    desk.at("2026-11-20T20:30").enrol(events=[("reported_by_phone", "2026-11-20T20:20")])
+    provider = Provider(*[NotSent("429")] * 20)
+    desk.through(provider)
+
+    for _ in range(17):
+        desk.send()
+        desk.after(minutes=5)
+
+    assert 2 <= len(provider.handed) <= 5
+    assert desk.reminder().due_at == beijing("2026-11-21T09:00")
+
+
 def test_an_urgent_message_leaves_alone_after_hours(desk: Desk, office: Office) -> None:
     desk.enrol("A-1")
     desk.at("2026-11-20T20:30").enrol("A-2", events=[("reported_by_phone", "2026-11-20T20:20")])

@@ -24,7 +24,7 @@ from worker.domain.delivery import (
     next_poll_at,
 )
 from worker.domain.pace import RESTS
-from worker.domain.reminders import ENOUGH, Hours, hours_at, later
+from worker.domain.reminders import ENOUGH, FRESH, Hours, hours_at, later
 from worker.services.capping import give_back
 from worker.services.claiming import Claimed
 from worker.services.context import Context
@@ -225,7 +225,12 @@ def _give_up(session: Session, due: Due, why: str, now: datetime) -> None:
 
 
 def _again_at(reminder: ReminderRow, at: datetime) -> datetime:
-    """When to try again: what was planned for outside the allowed hours may use them still."""
-    if reminder.reason.startswith("outside_hours") and hours_at(at) is not Hours.NIGHT:
+    """When to try again: what is urgent may use the hours outside the allowed ones still, what is
+    fresh as long as it is."""
+    is_urgent = reminder.reason.startswith("outside_hours_urgent")
+    is_fresh = (
+        reminder.reason.startswith("outside_hours_fresh") and at < reminder.created_at + FRESH
+    )
+    if (is_urgent or is_fresh) and hours_at(at) is not Hours.NIGHT:
         return at
     return later(at)
