@@ -7,8 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from chinese_calendar import is_workday
-
 from proofs.simulation.books import CHINA, Books, Row, Taken, Violation, instant, ref_in
 
 IN_FLIGHT = timedelta(seconds=160)
@@ -66,16 +64,18 @@ def at_night(books: Books) -> Iterator[Violation]:
         yield Violation("S8", "wrong", f"{one.id} was claimed at {claimed_at:%H:%M}")
 
 
+SATURDAY = 5
+
+
 def _is_urgent(books: Books, reminder: Row, at: datetime) -> bool:
-    """Told of within half an hour, or with under a day left, days on which nobody works not
-    counted."""
+    """Told of within half an hour, or with under a day left, Saturdays and Sundays not counted."""
     deadline = books.deadlines[reminder["deadline_id"]]
     is_fresh = at - instant(reminder["created_at"]) <= timedelta(minutes=31)
     if is_fresh or deadline["act_by_at"] is None:
         return is_fresh
     act_by = instant(deadline["act_by_at"]).astimezone(CHINA)
     between = (at.date() + timedelta(days=day) for day in range(1, (act_by - at).days + 1))
-    idle = sum(not is_workday(day) for day in between)
+    idle = sum(day.weekday() >= SATURDAY for day in between)
     return act_by - at < timedelta(days=1 + idle)
 
 

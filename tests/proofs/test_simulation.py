@@ -204,6 +204,9 @@ def lists(count: int, *sids: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+AUDITED = {"duty": "audit", "state": "ok", "error": "",
+           "started_at": at(NOON + timedelta(days=2, hours=23)),
+           "finished_at": at(NOON + timedelta(days=2, hours=23))}  # fmt: skip
 LOST = {"state": "lost", "provider_id": None, "misses": 4}
 GIVEN_UP = seen(source="find", status="missing", at=at(NOON + timedelta(minutes=43)))
 
@@ -296,7 +299,8 @@ SPOILED: dict[str, tuple[str, str, Callable[[], dict[str, Any]]]] = {
     "called when it was too late": (
         "S10", "lost",
         lambda: {"journal": [status("undelivered", 30006)],
-                 "call_task": [{"deadline_id": "d1", "opened_at": at(NOON + timedelta(days=4))}]},
+                 "call_task": [{"deadline_id": "d1", "opened_at": at(NOON + timedelta(days=4))}],
+                 "job_run": [AUDITED]},
     ),
     "a stranger believed": (
         "S11", "wrong",
