@@ -31,8 +31,6 @@ from worker.settings import Settings
 
 ROUNDS = 5
 MESSAGES = 5000
-STORED_JOBS = 5000
-"""One job a reminder, as many as there are messages."""
 
 THREADS, BATCH = 2, 500
 """On two cores and with an answer at once, more threads only wait for each other."""
@@ -287,16 +285,16 @@ def _sent(given: Settings) -> Figures:
 
 def scheduled(url: str, _home: Path) -> Figures:
     """One date job a reminder in memory, with the client as Twilio ships it; nothing recorded."""
-    return _scheduled(url, {}, MESSAGES)
+    return _scheduled(url, {})
 
 
 def scheduled_durably(url: str, home: Path) -> Figures:
     """The same, with the schedule on disk."""
     place = home / "jobs.db"
-    return _scheduled(url, {"type": "sqlalchemy", "url": f"sqlite:///{place}"}, STORED_JOBS)
+    return _scheduled(url, {"type": "sqlalchemy", "url": f"sqlite:///{place}"})
 
 
-def _scheduled(url: str, store: Mapping[str, str], count: int) -> Figures:
+def _scheduled(url: str, store: Mapping[str, str]) -> Figures:
     from apscheduler.events import EVENT_JOB_EXECUTED
     from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -305,16 +303,16 @@ def _scheduled(url: str, store: Mapping[str, str], count: int) -> Figures:
     done = Semaphore(0)
     scheduler.add_listener(lambda _: done.release(), EVENT_JOB_EXECUTED)
     scheduler.start(paused=True)
-    for number in range(count):
+    for number in range(MESSAGES):
         scheduler.add_job(stock_send, "date", run_date=NOW - timedelta(days=365 * 5),
                           misfire_grace_time=None, args=[url, PHONE(number)])  # fmt: skip
     began = perf_counter()
     scheduler.resume()
-    for _ in range(count):
+    for _ in range(MESSAGES):
         done.acquire()
     seconds = perf_counter() - began
     scheduler.shutdown()
-    return {"rate": count / seconds}
+    return {"rate": MESSAGES / seconds}
 
 
 _stock: list[Any] = []

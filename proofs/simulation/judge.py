@@ -25,9 +25,10 @@ LOOK_UPS, LOOKED_FOR = 4, timedelta(minutes=43)
 MAIL_LOOKED_FOR = timedelta(minutes=15)
 GRACE = timedelta(minutes=6)
 A_LIST = timedelta(minutes=2)
+"""Between the start of a look-up, as it is recorded, and the answer to its last page."""
+
 A_PASS = timedelta(minutes=5)
 """How long after the instant of its pass a list may be asked for: others before it may hang."""
-"""Between the start of a look-up, as it is recorded, and the answer to its last page."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,5 @@
 """`qida cases`: what is on file of each case, and its events."""
 
-import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ from worker.cli.output import (
     print_facts,
     print_json,
     print_table,
+    result,
     say,
 )
 from worker.domain.errors import Text
@@ -121,9 +121,11 @@ def event(
             )
         else:
             report = record_event(runtime.context, case_id, name, instant(at), now=at_now)
-            zh = f"登记事项 {report.events} 项，安排提醒 {report.planned} 条"
-            en = f"{report.events} recorded, {report.planned} reminders planned"
-            typer.echo(zh if os.environ.get("QIDA_LANG") == "zh" else en)
+            said = Text(
+                f"登记事项 {report.events} 项，安排提醒 {report.planned} 条",
+                f"{report.events} recorded, {report.planned} reminders planned",
+            )
+            typer.echo(result(said))
 
 
 def opt_out(

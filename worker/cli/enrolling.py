@@ -1,6 +1,5 @@
 """`qida enrol`: a roster in, the cases, notes and refused rows out."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.output import BAD_DATA, Json, Now, list_faults, opened, print_json, say
+from worker.cli.output import BAD_DATA, Json, Now, list_faults, opened, print_json, result, say
 from worker.domain.errors import Text, worded_place
 
 if TYPE_CHECKING:
@@ -103,8 +102,7 @@ def _report(report: "Enrolment", *, dry_run: bool, as_data: bool) -> None:
                        for one in report.faults],
         }])  # fmt: skip
         return
-    said = _summary(report, dry_run=dry_run)
-    typer.echo(said.zh if os.environ.get("QIDA_LANG") == "zh" else said.en)
+    typer.echo(result(_summary(report, dry_run=dry_run)))
 
 
 def _summary(report: "Enrolment", *, dry_run: bool) -> Text:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.words import CELLS, HEADS, OF_THINGS
+from worker.cli.words import CELLS, COLUMNS, HEADS
 from worker.domain.calendar import in_china
 from worker.domain.errors import BadData, Fault, Misconfigured, QidaError, Text, Unavailable
 
@@ -69,6 +68,16 @@ def one_language() -> str:
     return "en" if _language() == "en" else "zh"
 
 
+def only_chinese() -> bool:
+    """Whether QIDA_LANG asks for Chinese alone; results and tables are English otherwise."""
+    return _language() == "zh"
+
+
+def result(text: Text) -> str:
+    """A text on stdout, where two languages would be in the way."""
+    return text.in_language("zh" if only_chinese() else "en")
+
+
 def _language() -> str:
     return os.environ.get("QIDA_LANG") or "both"
 
@@ -97,7 +106,7 @@ def print_json(rows: object) -> None:
 
 def print_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> None:
     """Data for people: columns as wide as their content; wide characters count twice."""
-    heads = [heading(name, OF_THINGS) for name in columns]
+    heads = [heading(name, COLUMNS) for name in columns]
     cells = [heads, *([_cell(name, row.get(name)) for name in columns] for row in rows)]
     widths = [max(_width(line[at]) for line in cells) for at in range(len(columns))]
     for line in cells:
@@ -115,9 +124,9 @@ def print_facts(facts: Mapping[str, object]) -> None:
         typer.echo(f"{name}{' ' * (widest - _width(name))}  {value}")
 
 
-def heading(name: str, special: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The name of a column, in Chinese where only that is wanted."""
-    return special.get(name) or HEADS.get(name, name) if _language() == "zh" else name
+def heading(name: str, heads: Mapping[str, str] = HEADS) -> str:
+    """The name of a fact, or of a column of COLUMNS, in Chinese where only that is wanted."""
+    return heads.get(name, name) if only_chinese() else name
 
 
 def _cell(name: str, value: object) -> str:
@@ -128,8 +137,8 @@ def _cell(name: str, value: object) -> str:
     if name == "reason":
         from worker.services.reasons import why
 
-        return why(str(value)).in_language("zh" if _language() == "zh" else "en")
-    return CELLS.get(name, {}).get(str(value), str(value)) if _language() == "zh" else str(value)
+        return result(why(str(value)))
+    return CELLS.get(name, {}).get(str(value), str(value)) if only_chinese() else str(value)
 
 
 def _width(text: str) -> int:

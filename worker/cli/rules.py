@@ -1,6 +1,5 @@
 """`qida rules`: the catalogue, and every fault in its files."""
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from worker.cli.output import (
     home_of,
     list_faults,
     no_such_rule,
+    only_chinese,
     print_json,
     print_table,
     say,
@@ -45,7 +45,7 @@ def list_rules(as_data: Json = False) -> None:
 
 def _row(rule: Rule) -> dict[str, object]:
     """A rule in words: Chinese where QIDA_LANG asks for it, else the names that files use."""
-    chinese = os.environ.get("QIDA_LANG") == "zh"
+    chinese = only_chinese()
     word = event_word if chinese else str
     return {
         "id": rule.id,

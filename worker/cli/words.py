@@ -122,8 +122,8 @@ _STATES: Mapping[str, str] = {
     "undelivered": "未送达",
 }
 
-OF_THINGS: Mapping[str, str] = {"name": "名称"}
-"""Columns of a table that mean something else than one person's facts."""
+COLUMNS: Mapping[str, str] = {**HEADS, "name": "名称"}
+"""The same over a table, whose rows are things: there `name` is no person's."""
 
 CELLS: Mapping[str, Mapping[str, str]] = {
     "state": _STATES,

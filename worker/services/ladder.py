@@ -94,10 +94,6 @@ def climb_with_carried(session: Session, due: Due, *, why: str, now: datetime) -
         climb(session, due.case, deadline, row, why=why, now=now)
 
 
-_CLIMBING = (ReminderState.PLANNED, ReminderState.SUBMITTING, ReminderState.ACCEPTED,
-             ReminderState.SENT, ReminderState.DELIVERED)  # fmt: skip
-
-
 LEFT = (ReminderState.SUBMITTING, ReminderState.UNCERTAIN, ReminderState.ACCEPTED,
         ReminderState.SENT, ReminderState.DELIVERED)  # fmt: skip
 """States of a reminder whose message left, or may have."""
@@ -126,6 +122,10 @@ def has_just_followed(session: Session, due: Due, now: datetime, *, was_away: bo
     )
     left = [row.id for row in later_steps if row.state in LEFT]
     return is_next or any(one.started_at > now - _SPARED for one in attempts_of(session, left))
+
+
+_CLIMBING = (ReminderState.PLANNED, ReminderState.SUBMITTING, ReminderState.ACCEPTED,
+             ReminderState.SENT, ReminderState.DELIVERED)  # fmt: skip
 
 
 def _is_climbing(

@@ -20,25 +20,31 @@ def trail_report(records: Records, *, expected: str = "") -> dict[str, object]:
         trail = verify_trail(session)
         if trail.broken is not None and trail.broken_seq is not None:
             raise _broken_at(trail.broken_seq, trail.broken, trail.head_seq)
-        found = hash_at(session, wanted[0]) if wanted else None
-        if wanted is not None and found is not None and found != wanted[1]:
-            raise BadData(
-                f"第 {wanted[0]} 条的哈希与所给的不同：请核对是否抄错；若没抄错，即被重写",
-                f"entry {wanted[0]} has another hash than the one given: see whether it was "
-                "copied right; if so, the trail was written anew from there or before",
-            )
-        if wanted is not None and found is None:
-            raise BadData(
-                f"审计记录中没有当初的第 {wanted[0]} 条：末尾被删除，或恢复了较早的备份；"
-                f"现在只到第 {trail.head_seq} 条",
-                f"the entry {wanted[0]} kept elsewhere is not on record: the tail was removed, or "
-                f"an older backup restored; the trail now ends at {trail.head_seq}",
-            )
+        if wanted is not None:
+            _require_kept(wanted, hash_at(session, wanted[0]), trail.head_seq)
     return {
         "entries": trail.entries,
         "head": f"{trail.head_seq}:{trail.head_hash}",
         "head_at": iso(trail.head_at),
     }
+
+
+def _require_kept(wanted: tuple[int, str], found: str | None, head_seq: int) -> None:
+    """Raises BadData unless the entry has the hash that was kept elsewhere."""
+    seq, digest = wanted
+    if found is None:
+        raise BadData(
+            f"审计记录中没有当初的第 {seq} 条：末尾被删除，或恢复了较早的备份；"
+            f"现在只到第 {head_seq} 条",
+            f"the entry {seq} kept elsewhere is not on record: the tail was removed, or an older "
+            f"backup restored; the trail now ends at {head_seq}",
+        )
+    if found != digest:
+        raise BadData(
+            f"第 {seq} 条的哈希与所给的不同：请核对是否抄错；若没抄错，即被重写",
+            f"entry {seq} has another hash than the one given: see whether it was copied right; "
+            "if so, the trail was written anew from there or before",
+        )
 
 
 def _place(expected: str) -> tuple[int, str]:

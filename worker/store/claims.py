@@ -10,15 +10,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Select, Table, bindparam
 from sqlalchemy import select as select_columns  # SQLModel's has types for four at most
-from sqlmodel import SQLModel, col, func, literal_column, select, update
+from sqlmodel import SQLModel, col, func, select, update
 
 from worker.domain.delivery import OPEN_ATTEMPTS, ReminderState
 from worker.domain.reminders import FRESH, Hours
 from worker.store.database import Session
+from worker.store.reminders import PLANNED
 from worker.store.tables import AttemptRow, CaseRow, DeadlineRow, ReminderRow
 
-# A literal lets both engines use the partial index of planned reminders.
-_PLANNED = col(ReminderRow.state) == literal_column("'planned'")
 _TABLE = ReminderRow.metadata.tables["reminder"]
 _DEADLINES = DeadlineRow.metadata.tables["deadline"]
 _TOLD = (
@@ -115,7 +114,7 @@ def pick_due(
         col(AttemptRow.state).in_(list(OPEN_ATTEMPTS)),
     )
     due = _columns_of(_TABLE, PickedReminder).where(
-        _PLANNED, _TABLE.c.due_at <= now, _TABLE.c.channel.in_(channels), ~still_open.exists()
+        PLANNED, _TABLE.c.due_at <= now, _TABLE.c.channel.in_(channels), ~still_open.exists()
     )
     if hours is Hours.URGENT:
         reason = _TABLE.c.reason
@@ -171,7 +170,7 @@ def claim(
         ids = [one for one, by in claims.items() if by == carried_by]
         statement = (
             update(ReminderRow)
-            .where(col(ReminderRow.id).in_(ids), _PLANNED)
+            .where(col(ReminderRow.id).in_(ids), PLANNED)
             .values(
                 state=ReminderState.SUBMITTING,
                 owner=owner,
@@ -200,7 +199,7 @@ def end(
     """Name what became of a planned reminder that does not leave."""
     session.connection().execute(
         update(_TABLE)
-        .where(_TABLE.c.id == reminder_id, _PLANNED)
+        .where(_TABLE.c.id == reminder_id, PLANNED)
         .values(state=state, reason=reason, updated_at=now)
     )
 
@@ -209,7 +208,7 @@ def postpone(session: Session, reminder_id: str, due_at: datetime, reason: str) 
     """Let a planned reminder wait, and say for what."""
     session.execute(
         update(ReminderRow)
-        .where(col(ReminderRow.id) == reminder_id, _PLANNED)
+        .where(col(ReminderRow.id) == reminder_id, PLANNED)
         .values(due_at=due_at, reason=reason)
         .execution_options(synchronize_session=False)
     )

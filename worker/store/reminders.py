@@ -14,8 +14,8 @@ from worker.domain.delivery import ReminderState
 from worker.store.database import Session
 from worker.store.tables import CaseRow, DeadlineRow, ReminderRow
 
-# A literal lets both engines use the partial index of planned reminders.
-_PLANNED = col(ReminderRow.state) == literal_column("'planned'")
+PLANNED = col(ReminderRow.state) == literal_column("'planned'")
+"""A literal lets both engines use the partial index of planned reminders."""
 
 _TABLE = ReminderRow.metadata.tables["reminder"]
 _IN_A_STATEMENT = 500
@@ -80,7 +80,7 @@ def bring_back(
     has arrived, after all."""
     session.execute(
         update(ReminderRow)
-        .where(col(ReminderRow.id).in_(carried), _PLANNED)
+        .where(col(ReminderRow.id).in_(carried), PLANNED)
         .values(state=state, carried_by=leader_id, updated_at=now)
         .execution_options(synchronize_session=False)
     )
@@ -106,7 +106,7 @@ def count_planned(session: Session, until: datetime) -> int:
     """How many reminders are planned for `until` or earlier."""
     return session.exec(
         select(func.count()).select_from(ReminderRow).where(
-            _PLANNED, col(ReminderRow.due_at) <= until
+            PLANNED, col(ReminderRow.due_at) <= until
         )
     ).one()  # fmt: skip
 
@@ -115,7 +115,7 @@ def planned_sms(session: Session, *, until: datetime) -> Sequence[ReminderRow]:
     """The planned SMS due until an instant."""
     return session.exec(
         select(ReminderRow).where(
-            _PLANNED, ReminderRow.channel == "sms", col(ReminderRow.due_at) <= until
+            PLANNED, ReminderRow.channel == "sms", col(ReminderRow.due_at) <= until
         )
     ).all()
 
