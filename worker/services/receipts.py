@@ -31,8 +31,9 @@ from worker.services.ladder import (
     has_just_followed,
     step_back,
 )
+from worker.services.rebinding import is_about, rebind
 from worker.services.silence import RECEIPT_NEEDED, brings_no_receipts
-from worker.store.attempts import Seen, add_event, bound_elsewhere, due_for_check, move_attempt
+from worker.store.attempts import Seen, add_event, due_for_check, move_attempt
 from worker.store.database import Session
 from worker.store.receipts import (
     add_opt_out,
@@ -212,10 +213,12 @@ def _applied(
     now: datetime,
 ) -> str:
     """Move an attempt by what was said of it."""
-    current = AttemptState(attempt.state)
-    if not _is_about(session, attempt, receipt):
+    if not is_about(session, attempt, receipt) and not (
+        source == "callback" and rebind(session, attempt, receipt, now=now)
+    ):
         log.error("attempt.other_message", extra={"attempt_id": attempt.id})
         return "other_message"
+    current = AttemptState(attempt.state)
     due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
     state = _next_state(session, attempt, receipt, polled=source == "poll")
     check_at = attempt.next_check_at
@@ -280,17 +283,6 @@ def _refuse(
     if receipt.opted_out and attempt.address_index:
         centre_id = attempt.centre_id if source == "bounce" else None
         add_opt_out(session, attempt.address_index, centre_id, attempt.channel_name, now)
-
-
-def _is_about(session: Session, attempt: AttemptRow, receipt: Receipt) -> bool:
-    """Whether the receipt speaks of the message this attempt is known by. Another id means a
-    second message of ours, or one bound to another attempt: kept, alerted, never taken over."""
-    told = receipt.provider_id
-    if not told or told == attempt.provider_id:
-        return True
-    return attempt.provider_id is None and not bound_elsewhere(
-        session, attempt.channel_name, {told: attempt.id}
-    )
 
 
 def _next_state(

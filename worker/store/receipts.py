@@ -33,6 +33,17 @@ def attempt_by_provider_id(
     ).one_or_none()
 
 
+def is_bound_by_look_up(session: Session, attempt: AttemptRow) -> bool:
+    """Whether only a look-up says that the attempt's message is its own: neither the answer to its
+    submission nor a callback has named it."""
+    said_by = select(AttemptEventRow.source).where(
+        AttemptEventRow.attempt_id == attempt.id,
+        AttemptEventRow.provider_id == attempt.provider_id,
+        col(AttemptEventRow.source).in_(("find", "submit", "callback")),
+    )
+    return set(session.exec(said_by)) == {"find"}
+
+
 def latest_attempt(session: Session, reminder_id: str) -> AttemptRow | None:
     """The last attempt of a reminder, locked: a bounce may name no more than its message."""
     return session.exec(
