@@ -1,11 +1,37 @@
 """What every table shares, and the quick ways to write new rows of one."""
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any
 
 from sqlalchemy import Index, Insert, MetaData, Table, TextClause, insert
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, SQLModel
+from sqlalchemy.engine import Dialect
+from sqlmodel import Session, SQLModel, UTCDateTime
+
+_INSTANTS = 4096
+
+
+class Instant(UTCDateTime):
+    """An aware datetime, kept in UTC. A batch holds few that differ (when it was written, when the
+    counters close), so on SQLite, where they are written out as text, their texts are kept."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """How a value is handed to the database."""
+        written = super().bind_processor(dialect)
+        if written is None or dialect.name != "sqlite":
+            return written
+        return lru_cache(_INSTANTS)(written)
+
+
+def use_instants(tables: Mapping[str, Table]) -> None:
+    """Let every column that SQLModel made for a datetime be an Instant."""
+    for table in tables.values():
+        for column in table.columns:
+            if isinstance(column.type, UTCDateTime):
+                column.type = Instant()
 
 
 class Row(SQLModel):

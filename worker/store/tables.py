@@ -13,6 +13,7 @@ from sqlmodel import Field
 
 from worker.domain.delivery import OPEN_ATTEMPTS, AttemptState, DeadlineState, ReminderState
 from worker.store.rows import Row as Row
+from worker.store.rows import use_instants
 
 
 def _refers_to(table: str, *, required: bool = True) -> Any:  # noqa: ANN401  # as Field itself
@@ -367,3 +368,6 @@ class AuditEntryRow(Row, table=True):
     detail: str
     previous_hash: str
     hash: str
+
+
+use_instants(Row.metadata.tables)
