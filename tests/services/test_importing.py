@@ -90,7 +90,8 @@ def life(desk: Desk, crash_at: str) -> int:
     child = os.fork()
     if child == 0:
         os.environ["QIDA_CRASH_AT"] = crash_at
-        desk.context.db.engine.dispose(close=False)  # connections are the parent's
+        for engine in (desk.context.db.engine, desk.context.db.reader):
+            engine.dispose(close=False)  # connections are the parent's
         work(desk)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

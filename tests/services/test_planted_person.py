@@ -150,7 +150,8 @@ def die_in_between(runtime: Runtime, clock: FixedClock) -> None:
         child = os.fork()
         if child == 0:
             os.environ["QIDA_CRASH_AT"] = f"in_erase:{point}"
-            runtime.context.db.engine.dispose(close=False)  # connections are the parent's
+            for engine in (runtime.context.db.engine, runtime.context.db.reader):
+                engine.dispose(close=False)  # connections are the parent's
             erase_case(runtime.context, find_case(runtime.context, "A-0"), actor="cli",
                        now=clock.now())  # fmt: skip
             os._exit(0)

@@ -76,13 +76,17 @@ def test_a_pass_that_finds_nothing_due_looks_no_further(desk: Desk) -> None:
 
 def test_no_connection_is_held_while_the_provider_is_called(desk: Desk) -> None:
     held: list[str] = []
-    pool = desk.context.db.engine.pool
+    db = desk.context.db
+    pools = {db.engine.pool, db.reader.pool}
     desk.enrol()
-    desk.through(Provider(Accepted("P1"), during=lambda _: held.append(pool.status())))
+    desk.through(
+        Provider(Accepted("P1"), during=lambda _: held.extend(pool.status() for pool in pools))
+    )
 
     desk.send()
 
-    assert "Current Checked out connections: 0" in held[0]
+    assert held
+    assert all("Current Checked out connections: 0" in status for status in held)
 
 
 @both_engines

@@ -342,7 +342,7 @@ def test_whether_an_open_lapse_has_a_reminder_to_come_is_answered_by_an_index_al
 ) -> None:
     asked: list[tuple[str, Any]] = []
 
-    @event.listens_for(sqlite_database.engine, "before_cursor_execute")
+    @event.listens_for(sqlite_database.reader, "before_cursor_execute")
     def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
         asked.append((statement, values))
 

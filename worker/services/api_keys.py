@@ -17,7 +17,14 @@ from typing import Literal, get_args
 from worker.domain.errors import BadData, Unavailable
 from worker.services.context import Context, Records
 from worker.services.operations import iso
-from worker.store.api_keys import find_key, is_use_worth_noting, list_keys, note_use
+from worker.store.api_keys import (
+    PresentedKey,
+    find_key,
+    is_use_worth_noting,
+    list_keys,
+    note_use,
+    presented_key,
+)
 from worker.store.audit import Entry, append_audit
 from worker.store.database import new_id
 from worker.store.installation import stamp_of
@@ -167,9 +174,9 @@ def caller_of(context: Context, presented: str, *, now: datetime) -> Caller | No
     if written is None:
         return None
     prefix, secret = written.groups()
-    with context.db.reading() as session:
-        key = find_key(session, prefix)
-        is_in_place = key is not None and (key.kind != "test" or stamp_of(session) == "test")
+    with context.db.looking_up() as connection:
+        key = presented_key(connection, prefix)
+    is_in_place = key is not None and (key.kind != "test" or key.stamp == "test")
     # An unknown prefix is compared as well, so that its answer takes as long
     is_right = hmac.compare_digest(key.secret_sha256 if key else _NO_HASH, _hash(secret))
     if key is None or not is_right or not is_in_place or not _is_in_force(key, now):
@@ -180,11 +187,11 @@ def caller_of(context: Context, presented: str, *, now: datetime) -> Caller | No
     return Caller(key.id, key.kind, key.centre_id, frozenset(key.scopes.split()))
 
 
-def _is_in_force(key: ApiKeyRow, now: datetime) -> bool:
+def _is_in_force(key: PresentedKey, now: datetime) -> bool:
     return key.revoked_at is None and (key.expires_at is None or now < key.expires_at)
 
 
-def _note_use(context: Context, key: ApiKeyRow, now: datetime) -> None:
+def _note_use(context: Context, key: PresentedKey, now: datetime) -> None:
     """A busy database must not turn a reader away for the sake of a note."""
     if not is_use_worth_noting(key, now):
         return

@@ -6,10 +6,11 @@ what it reads still holds when it writes. Every commit is on the disk before it 
 
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -56,7 +57,8 @@ class Database:
 
     place: str
     engine: Engine = field(repr=False)
-    _reader: Engine = field(repr=False)
+    reader: Engine = field(repr=False)
+    _single: Engine = field(repr=False)
 
     @classmethod
     def open(cls, url: str) -> "Database":
@@ -66,8 +68,8 @@ class Database:
         Raises Unavailable, or Misconfigured for a URL that names no such database.
         """
         parsed = _parse(url)
-        engine, reader = _sqlite(parsed) if _is_sqlite(parsed) else _postgresql(parsed)
-        db = cls(_place(parsed), engine, reader)
+        engines = _sqlite(parsed) if _is_sqlite(parsed) else _postgresql(parsed)
+        db = cls(_place(parsed), *engines)
         try:
             with db.exclusive("opening"):
                 return db
@@ -112,10 +114,17 @@ class Database:
         """A session that sees one moment of the database and cannot write. Raises Unavailable."""
         with (
             _explained(self.place),
-            Session(self._reader, expire_on_commit=False) as session,
+            Session(self.reader, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
+
+    @contextmanager
+    def looking_up(self) -> Iterator[Connection]:
+        """For statements that read, each seeing its own moment: no transaction is around them,
+        which costs more than the look-up that every request begins with. Raises Unavailable."""
+        with _explained(self.place), self._single.connect() as connection:
+            yield connection
 
     @contextmanager
     def exclusive(self, purpose: str) -> Iterator[Connection]:
@@ -131,18 +140,23 @@ class Database:
             return True  # PostgreSQL recycles its log by itself; what it holds is sealed
         with _explained(self.place), closing(self.engine.raw_connection()) as connection:
             cursor = connection.cursor()
-            cursor.execute("PRAGMA query_only = OFF")
             busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return bool(busy == 0)
 
     def close(self) -> None:
         """Let go of every connection."""
-        self.engine.dispose()
+        for engine in (self.engine, self.reader, self._single):
+            engine.dispose()
 
 
 def new_id(now: datetime) -> str:
     """A fresh id, 32 hex digits, sorting by time: 48 bits of milliseconds and 80 random bits."""
-    return f"{(now - _EPOCH) // timedelta(milliseconds=1):012x}{secrets.token_hex(10)}"
+    return _milliseconds(now) + secrets.token_hex(10)
+
+
+@lru_cache(16)
+def _milliseconds(now: datetime) -> str:
+    return f"{(now - _EPOCH) // timedelta(milliseconds=1):012x}"
 
 
 def _parse(url: str) -> URL:
@@ -179,40 +193,46 @@ def _place(url: URL) -> str:
     return f"postgresql://{url.host or ''}{port}/{url.database or ''}"
 
 
-def _sqlite(url: URL) -> tuple[Engine, Engine]:
-    """Engines for writing and for reading one file, sharing their connections."""
+def _sqlite(url: URL) -> tuple[Engine, Engine, Engine]:
+    """Engines over one file, for writing, for reading, and for single look-ups. Writers have
+    connections of their own: those of readers refuse to write."""
     with suppress(OSError):  # SQLite says better what is wrong
         path = Path(str(url.database))
         if not path.exists():
             path.touch(mode=0o600)  # -wal and -shm take over the mode
+    writer = _sqlite_engine(url, _SQLITE_SETTINGS, "BEGIN IMMEDIATE")
+    reader = _sqlite_engine(url, (*_SQLITE_SETTINGS, "query_only = ON"), "BEGIN")
+    return writer, reader, reader.execution_options(qida_single=True)
+
+
+def _sqlite_engine(url: URL, settings: Sequence[str], begin: str) -> Engine:
     engine = create_engine(
         url,
-        connect_args={"isolation_level": None, "timeout": _WAIT},  # BEGIN is ours: see _begin
+        connect_args={"isolation_level": None, "timeout": _WAIT},  # BEGIN is ours
         hide_parameters=True,
         pool_size=20,
         max_overflow=0,
         pool_timeout=_WAIT,
     )
-    event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin)
-    return engine, engine.execution_options(qida_reading=True)
+
+    def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for setting in settings:
+            cursor.execute(f"PRAGMA {setting}")
+        cursor.close()
+
+    def begun(connection: Connection) -> None:
+        if not connection.get_execution_options().get("qida_single"):
+            connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", set_up)
+    event.listen(engine, "begin", begun)
+    return engine
 
 
-def _set_up_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    for setting in _SQLITE_SETTINGS:
-        cursor.execute(f"PRAGMA {setting}")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("qida_reading", False)
-    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if reading else 'OFF'}")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _postgresql(url: URL) -> tuple[Engine, Engine]:
-    """Engines for writing and for reading one server, sharing their connections."""
+def _postgresql(url: URL) -> tuple[Engine, Engine, Engine]:
+    """Engines for one server, sharing their connections: for writing, for reading, and for single
+    look-ups."""
     try:
         engine = create_engine(
             url,
@@ -230,7 +250,8 @@ def _postgresql(url: URL) -> tuple[Engine, Engine]:
         ) from None
     event.listen(engine, "connect", _set_up_postgresql)
     snapshot = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return engine, snapshot
+    single = engine.execution_options(isolation_level="AUTOCOMMIT", postgresql_readonly=True)
+    return engine, snapshot, single
 
 
 def _set_up_postgresql(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

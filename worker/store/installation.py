@@ -34,10 +34,11 @@ def is_stamped(session: Session) -> bool:
 
 def stamp_of(session: Session) -> str:
     """`test` or `live`; empty before the first start."""
-    return session.connection().execute(_STAMP).scalar() or ""
+    return session.connection().execute(STAMP).scalar() or ""
 
 
-_STAMP = select(InstallationRow.stamp).where(InstallationRow.id == _ID)
+STAMP = select(InstallationRow.stamp).where(InstallationRow.id == _ID)
+"""What the database is for: one value."""
 
 
 def is_set_up(db: Database) -> bool:
