@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import bindparam
 from sqlalchemy import select as select_columns  # SQLModel's has types for four at most
-from sqlmodel import col, func, insert, select, update
+from sqlmodel import col, func, select, update
 
 from worker.domain.delivery import AttemptState
 from worker.domain.limits import Sent
-from worker.store.database import Session, new_id
+from worker.store.database import Session, insert_values, new_id
 from worker.store.tables import AttemptEventRow, AttemptRow, OptOutRow, ReminderRow
 
 _ATTEMPTS = AttemptRow.metadata.tables["attempt"]
@@ -59,8 +59,7 @@ class NewAttempt:
 
 def insert_attempts(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
     """Write attempts as `submitting`: durable before the first byte leaves (DESIGN §5.1)."""
-    if rows:
-        session.connection().execute(insert(_ATTEMPTS), [dict(row) for row in rows])
+    insert_values(session, _ATTEMPTS, rows)
 
 
 def record_outcomes(
@@ -107,7 +106,7 @@ def add_events(
 ) -> None:
     """The same for many attempts at once."""
     rows = [_event(attempt, source, one, now) for attempt, one in seen]
-    session.connection().execute(insert(_EVENTS), rows)
+    insert_values(session, _EVENTS, rows)
 
 
 def _event(

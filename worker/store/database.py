@@ -30,7 +30,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
 from worker.domain.errors import Misconfigured, Text, Unavailable
-from worker.store.rows import insert_new, insert_rows
+from worker.store.rows import insert_new, insert_rows, insert_values
 
 _WAIT = 10
 """Seconds to wait for another writer, or for a free connection, before giving up."""
@@ -358,4 +358,4 @@ _POSTGRESQL_TROUBLES: Mapping[str, Text] = {  # postgresql.org/docs/current/errc
     "55P03": _BUSY,
 }
 
-__all__ = ["Database", "Session", "insert_new", "insert_rows", "new_id"]
+__all__ = ["Database", "Session", "insert_new", "insert_rows", "insert_values", "new_id"]
