@@ -1,8 +1,10 @@
-"""Whose message it is: what a look-up guessed wrong, a signed callback sets right."""
+"""Whose message it is, where two look alike: one text to one number, both in doubt."""
+
+from datetime import datetime, timedelta
 
 import pytest
 
-from tests.services.desk import SECOND, Desk, Provider, both_engines
+from tests.services.desk import APPLIED, SECOND, Desk, Provider, both_engines
 from worker.domain.delivery import Accepted, AttemptState, Found, Receipt, Uncertain
 from worker.store.tables import AttemptRow
 
@@ -140,3 +142,43 @@ def test_only_a_callback_takes_a_message_away(desk: Desk) -> None:
 
     assert said == "other_message"
     assert bound(desk)[0] == ("P2", "accepted")
+
+
+# Two cases of one number and one text, minutes apart.
+
+
+def alike(desk: Desk, *found: tuple[str, ...]) -> list[datetime]:
+    """Two messages in doubt, two minutes and some seconds apart, that no list can tell from each
+    other; lists of the ids given are shown one after the other. Returns when each began."""
+    began = [desk.now, desk.now + timedelta(minutes=2, seconds=40)]
+    created = dict(zip(("P1", "P2"), began, strict=True))
+    lists = [
+        Found(
+            complete=True,
+            hits=tuple(Receipt(one, "sent", SENT, created_at=created[one]) for one in ids),
+        )
+        for ids in found
+    ]
+    desk.through(Provider(UNCERTAIN, found=lists), Provider(kind="email"))
+    desk.enrol("A-1", events=APPLIED, card_last4="0001")
+    desk.send()
+    desk.clock.advance(began[1] - desk.now)
+    desk.enrol("A-2", events=APPLIED, card_last4="0001")
+    desk.send()
+    first, second = desk.attempts()
+    assert first.address_index == second.address_index
+    assert first.body_hash == second.body_hash
+    return began
+
+
+@both_engines
+def test_a_message_is_not_taken_for_an_earlier_one_whose_call_was_over(desk: Desk) -> None:
+    alike(desk, ("P2",), ("P2",), ("P1", "P2"))
+
+    desk.settle()
+    before = bound(desk)
+    desk.after(minutes=1).settle()
+    desk.after(minutes=10).settle()
+
+    assert before == [(None, "uncertain"), (None, "uncertain")]
+    assert bound(desk) == [("P1", "accepted"), ("P2", "accepted")]

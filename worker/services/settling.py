@@ -24,9 +24,11 @@ from worker.services.context import Context
 from worker.services.ladder import climb_with_carried
 from worker.store.attempts import (
     Seen,
+    Tried,
     add_event,
     bound_elsewhere,
     due_for_check,
+    in_doubt_beside,
     lost_before,
     move_attempt,
     stale_claims,
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 _BATCH = 200
 _LOOK_BACK = timedelta(seconds=120)  # clocks differ between us and a provider
 _ASK_AGAIN = timedelta(minutes=2)
+_ABOUT = timedelta(seconds=5)  # a provider tells seconds, and takes a moment
 
 
 def settle_uncertain(context: Context, *, now: datetime) -> Counter[str]:
@@ -157,10 +160,10 @@ def _settle(
          if hit.provider_id not in bound and (hit.created_at or until) <= until),
         key=lambda hit: (hit.created_at or until, hit.provider_id),
     )  # fmt: skip
-    if free:
-        if len(free) > 1:
+    if nearest := _nearest(session, attempt, free):
+        if len(nearest) > 1:
             log.warning("attempt.several_found", extra={"attempt_id": attempt.id})
-        return _bind(session, attempt, free[0], due, now)
+        return _bind(session, attempt, nearest[0], due, now)
     if attempt.next_check_at != asked_for:
         return "overtaken"
     if not found.complete:
@@ -173,6 +176,26 @@ def _settle(
         move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values)
         return "missing"
     return _lose(session, attempt, misses, now)
+
+
+def _nearest(session: Session, attempt: AttemptRow, free: list[Receipt]) -> list[Receipt]:
+    """The messages that are not more likely another's: of two cases of one number and one text,
+    both in doubt, a late list may show the second's message before the first's."""
+    in_doubt = in_doubt_beside(session, attempt) if free else []
+    if len(in_doubt) < 2:  # nobody beside it
+        return free
+    mine, *others = in_doubt
+    return [hit for hit in free
+            if _gap(mine, hit) <= min(_gap(other, hit) for other in others) + _ABOUT]  # fmt: skip
+
+
+def _gap(tried: Tried, hit: Receipt) -> timedelta:
+    """How far a message's creation is from the time in which it was submitted, if it was this
+    attempt's: from its claim to what came of the call, or the end of its lease."""
+    created_at, ended_at = hit.created_at, tried.ended_at or tried.started_at + LEASE
+    if created_at is None:
+        return timedelta()
+    return max(tried.started_at - created_at, created_at - ended_at, timedelta())
 
 
 def _ask_again(session: Session, attempt: AttemptRow, now: datetime) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam
 from sqlalchemy import select as select_columns  # SQLModel's has types for four at most
@@ -215,6 +215,34 @@ def bound_elsewhere(
         for provider_id, attempt_id in found
         if provider_id is not None and attempts_by_provider_id[provider_id] != attempt_id
     }
+
+
+class Tried(NamedTuple):
+    """When an attempt was claimed, and when its call ended, if anything was heard of that."""
+
+    id: str
+    started_at: datetime
+    ended_at: datetime | None
+
+
+def in_doubt_beside(session: Session, attempt: AttemptRow) -> list[Tried]:
+    """The attempt and, behind it, all others in doubt whose message a look-up cannot tell from its
+    own: the same text to the same number."""
+    ended_at = (
+        select(func.min(AttemptEventRow.at))
+        .where(AttemptEventRow.attempt_id == AttemptRow.id, AttemptEventRow.source == "submit")
+        .scalar_subquery()
+    )
+    found = session.execute(
+        select_columns(col(AttemptRow.id), col(AttemptRow.started_at), ended_at).where(
+            col(AttemptRow.address_index) == attempt.address_index,
+            col(AttemptRow.body_hash) == attempt.body_hash,
+            col(AttemptRow.channel_name) == attempt.channel_name,
+            col(AttemptRow.state).in_((AttemptState.SUBMITTING, AttemptState.UNCERTAIN)),
+            col(AttemptRow.provider_id).is_(None),
+        )
+    )
+    return sorted(map(Tried._make, found), key=lambda one: one.id != attempt.id)
 
 
 def known_provider_ids(
