@@ -37,6 +37,7 @@ from worker.fake_twilio import ACCOUNT, TOKEN
 from worker.runtime import open_runtime, require_knowledge
 from worker.settings import Settings
 from worker.store import database
+from worker.store.ids import forget_moments
 from worker.store.migrations import migrate
 
 PUBLIC_URL = "http://127.0.0.1:8080"
@@ -93,6 +94,7 @@ class Stage:
 
     def new_home(self, home: Path) -> Settings:
         """A fresh installation: a copy of the empty one."""
+        forget_moments()  # a seed's ids must not depend on the seeds before it
         shutil.copytree(self.template / "var", home / "var")
         return settings_at(home)
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -18,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select, update
 
 from worker.domain.errors import Misconfigured, Unavailable
+from worker.store import ids
 from worker.store.database import Database, insert_new, new_id
 from worker.store.tables import CaseEventRow, CaseRow, CentreRow, OptOutRow, ReminderRow
 
@@ -58,6 +60,37 @@ def test_ids_sort_by_time_and_do_not_repeat() -> None:
     assert later == sorted(later)
     assert len(at_once) == 1000
     assert all(len(one) == 32 and int(one, 16) for one in at_once)
+
+
+def test_ids_of_one_moment_sort_by_when_they_were_made() -> None:
+    made = []
+    for _ in range(100):  # beside another's, as requests are beside an import
+        made.append(new_id(NOW))
+        new_id(NOW + timedelta(milliseconds=1))
+
+    assert made == sorted(made)
+    assert len({int(after, 16) - int(one, 16) for one, after in pairwise(made)}) > 90
+
+
+def test_the_moments_remembered_are_bounded() -> None:
+    for step in range(500):
+        new_id(NOW + timedelta(milliseconds=step))
+
+    assert len(ids._latest) <= 64  # noqa: SLF001  # a worker lives for months
+
+
+def test_a_forked_child_makes_other_ids_than_its_parent() -> None:
+    new_id(NOW)
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(writing, new_id(NOW).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reading, 32).decode()
+
+    ours = new_id(NOW)
+
+    assert abs(int(ours, 16) - int(theirs, 16)) > 1 << 40
 
 
 def test_an_id_needs_an_aware_instant() -> None:
