@@ -1,8 +1,8 @@
 """Ids: 32 hex digits that sort by time, and within a millisecond by when they were made.
 
 48 bits of milliseconds and 80 bits, random at first and then rising by random steps (RFC 9562 §6.2,
-method 2). Rows of one moment so come to the end of every index by id, where they stand together: an
-import whose ids were all random wrote 38 times what its rows take.
+method 2). Rows of one moment so stand together at the end of every index by id: with random ids an
+import wrote 309 kB a case to its log and file, with these 45 kB.
 """
 
 import os
