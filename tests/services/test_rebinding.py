@@ -105,6 +105,17 @@ def test_one_that_was_told_again_meanwhile_is_lost_and_not_looked_up(desk: Desk)
 
 
 @both_engines
+def test_what_was_said_last_of_a_message_that_was_given_back_is_asked_for(desk: Desk) -> None:
+    first, second = mistaken(desk, polled=Receipt("", "undelivered", UNDELIVERED))
+    desk.after(hours=80)  # no ladder of polls goes on so long
+
+    desk.receive(SENT, provider_id="P2", ref=second.ref)
+    desk.poll()
+
+    assert bound(desk)[1] == ("P2", "undelivered")
+
+
+@both_engines
 def test_a_message_its_own_submission_named_is_not_taken_away(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:

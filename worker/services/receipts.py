@@ -213,17 +213,19 @@ def _applied(
     now: datetime,
 ) -> str:
     """Move an attempt by what was said of it."""
-    if not is_about(session, attempt, receipt) and not (
-        source == "callback" and rebind(session, attempt, receipt, now=now)
-    ):
-        log.error("attempt.other_message", extra={"attempt_id": attempt.id})
-        return "other_message"
+    rebound = False
+    if not is_about(session, attempt, receipt):
+        rebound = source == "callback" and rebind(session, attempt, receipt, now=now)
+        if not rebound:
+            log.error("attempt.other_message", extra={"attempt_id": attempt.id})
+            return "other_message"
     current = AttemptState(attempt.state)
     due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
     state = _next_state(session, attempt, receipt, polled=source == "poll")
     check_at = attempt.next_check_at
     if state in _ON_ITS_WAY:
-        check_at = next_poll_at(attempt.started_at, due.deadline.act_by_at, now)
+        # The last word may have been said already, and taken for that of another's message
+        check_at = now if rebound else next_poll_at(attempt.started_at, due.deadline.act_by_at, now)
         state = state if check_at else AttemptState.UNCONFIRMED
     if state not in OPEN_ATTEMPTS:
         check_at = _contradicted_at(attempt, receipt, state, source, now)
