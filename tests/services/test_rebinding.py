@@ -106,7 +106,7 @@ def test_one_that_was_told_again_meanwhile_is_lost_and_not_looked_up(desk: Desk)
 
 @both_engines
 def test_what_was_said_last_of_a_message_that_was_given_back_is_asked_for(desk: Desk) -> None:
-    first, second = mistaken(desk, polled=Receipt("", "undelivered", UNDELIVERED))
+    _, second = mistaken(desk, polled=Receipt("", "undelivered", UNDELIVERED))
     desk.after(hours=80)  # no ladder of polls goes on so long
 
     desk.receive(SENT, provider_id="P2", ref=second.ref)

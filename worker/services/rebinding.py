@@ -34,12 +34,17 @@ def is_about(session: Session, attempt: AttemptRow, receipt: Receipt) -> bool:
     return attempt_by_provider_id(session, attempt.channel_name, told) is None
 
 
-def rebind(session: Session, attempt: AttemptRow, receipt: Receipt, *, now: datetime) -> bool:
+def rebind(
+    session: Session, attempt: AttemptRow, receipt: Receipt, source: str, *, now: datetime
+) -> bool:
     """Give the message of a signed callback to the attempt it names, where none but look-ups said
-    otherwise; returns False, and changes nothing, where the provider itself contradicts it.
+    otherwise; returns False, and changes nothing, where the provider itself contradicts it, and for
+    what came from another source.
 
     Whoever had the message is uncertain again, and is looked up at once.
     """
+    if source != "callback":
+        return False
     holder = attempt_by_provider_id(session, attempt.channel_name, receipt.provider_id)
     bound = [one for one in (holder, attempt) if one is not None and one.provider_id is not None]
     if not all(is_bound_by_look_up(session, one) for one in bound):

@@ -213,19 +213,17 @@ def _applied(
     now: datetime,
 ) -> str:
     """Move an attempt by what was said of it."""
-    rebound = False
-    if not is_about(session, attempt, receipt):
-        rebound = source == "callback" and rebind(session, attempt, receipt, now=now)
-        if not rebound:
-            log.error("attempt.other_message", extra={"attempt_id": attempt.id})
-            return "other_message"
+    is_own = is_about(session, attempt, receipt)
+    if not is_own and not rebind(session, attempt, receipt, source, now=now):
+        log.error("attempt.other_message", extra={"attempt_id": attempt.id})
+        return "other_message"
     current = AttemptState(attempt.state)
     due = reminders_by_id(session, [attempt.reminder_id])[attempt.reminder_id]
     state = _next_state(session, attempt, receipt, polled=source == "poll")
     check_at = attempt.next_check_at
     if state in _ON_ITS_WAY:
-        # The last word may have been said already, and taken for that of another's message
-        check_at = now if rebound else next_poll_at(attempt.started_at, due.deadline.act_by_at, now)
+        # The last word of a message given back may have been said, and taken for another's, before
+        check_at = next_poll_at(attempt.started_at, due.deadline.act_by_at, now) if is_own else now
         state = state if check_at else AttemptState.UNCONFIRMED
     if state not in OPEN_ATTEMPTS:
         check_at = _contradicted_at(attempt, receipt, state, source, now)
