@@ -51,6 +51,23 @@ def sent_through(desk: Desk, provider: Channel) -> None:
     desk.send()
 
 
+@both_engines
+@pytest.mark.parametrize(
+    ("listed", "minutes"), [(AttemptState.DELIVERED, 0), (AttemptState.SENT, 5)]
+)
+def test_what_a_list_shows_to_be_over_is_asked_for_at_once(
+    desk: Desk, listed: AttemptState, minutes: int
+) -> None:
+    found = Found(complete=True, hits=(receipt(listed),))
+    sent_through(desk, Provider(UNCERTAIN, found=[found]))
+    desk.after(minutes=1).settle()
+    looked_at = desk.now
+
+    asked_at = desk.attempt.next_check_at
+
+    assert asked_at == max(looked_at, desk.attempt.started_at + timedelta(minutes=minutes))
+
+
 # The sandbox's numbers.
 
 

@@ -9,6 +9,7 @@ from worker.crashpoints import crash_point
 from worker.domain.delivery import (
     FINDS_AFTER,
     LEASE,
+    OPEN_ATTEMPTS,
     POLLS_AFTER,
     AttemptState,
     Found,
@@ -211,12 +212,15 @@ def _ask_again(session: Session, attempt: AttemptRow, now: datetime) -> str:
 
 
 def _bind(session: Session, attempt: AttemptRow, hit: Receipt, due: Due, now: datetime) -> str:
-    act_by = due.deadline.act_by_at
+    """The message is this attempt's. What became of it is asked for: at once where the list shows
+    that something has, else when it usually would be."""
+    is_over = hit.state is not None and hit.state not in OPEN_ATTEMPTS
+    poll_at = next_poll_at(attempt.started_at, due.deadline.act_by_at, now)
     values = {
         "state": AttemptState.ACCEPTED,
         "provider_id": hit.provider_id,
         "provider_status": hit.status,
-        "next_check_at": max(now, next_poll_at(attempt.started_at, act_by, now) or now),
+        "next_check_at": now if is_over or poll_at is None else max(now, poll_at),
     }
     add_event(session, attempt, "find", Seen(hit.status, hit.provider_id), now=now)
     if move_attempt(session, attempt.id, AttemptState.UNCERTAIN, values):
