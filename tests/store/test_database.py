@@ -5,7 +5,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -141,19 +141,43 @@ def test_reading_cannot_write(database: Database, rows: Any) -> None:
     assert centres(database) == 1
 
 
-def test_every_sqlite_connection_is_durable_and_strict(sqlite_database: Database) -> None:
+def test_a_look_up_sees_what_is_committed(database: Database, rows: Any) -> None:
+    with database.looking_up() as connection:
+        before = connection.execute(select(CentreRow.id)).all()
+    with database.transaction() as session:
+        session.add(rows.centre())
+
+    with database.looking_up() as connection:
+        after = connection.execute(select(CentreRow.id)).all()
+
+    assert (before, len(after)) == ([], 1)
+
+
+def test_a_look_up_cannot_write_and_leaves_nothing_behind(database: Database, rows: Any) -> None:
+    with pytest.raises(Unavailable), database.looking_up() as connection:
+        connection.execute(text("DELETE FROM centre"))
+
+    with database.reading() as session:  # by the same connection: its moment is held again
+        session.exec(select(CentreRow)).all()
+        with database.transaction() as writer:
+            writer.add(rows.centre())
+        assert session.exec(select(CentreRow)).all() == []
+    assert centres(database) == 1
+
+
+@pytest.mark.parametrize("pool", ["engine", "reader"])
+def test_every_sqlite_connection_is_durable_and_strict(
+    sqlite_database: Database, pool: str
+) -> None:
+    names = ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
     with ExitStack() as open_at_once:
-        sessions = [open_at_once.enter_context(sqlite_database.reading()) for _ in range(20)]
+        engine = getattr(sqlite_database, pool)
+        cursors = [
+            open_at_once.enter_context(closing(engine.raw_connection())).cursor() for _ in range(20)
+        ]
 
         settings = [
-            (
-                asked(session, "PRAGMA journal_mode"),
-                asked(session, "PRAGMA synchronous"),
-                asked(session, "PRAGMA foreign_keys"),
-                asked(session, "PRAGMA secure_delete"),
-                asked(session, "PRAGMA busy_timeout"),
-            )
-            for session in sessions
+            tuple(one.execute(f"PRAGMA {name}").fetchone()[0] for name in names) for one in cursors
         ]
 
     full, ten_seconds = 2, 10_000

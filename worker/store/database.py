@@ -120,8 +120,8 @@ class Database:
 
     @contextmanager
     def looking_up(self) -> Iterator[Connection]:
-        """For statements that read, each seeing its own moment: no transaction is around them,
-        which costs more than the look-up that every request begins with. Raises Unavailable."""
+        """For one statement that reads. On SQLite no transaction is around it: that costs more than
+        the look-up itself, with which every request begins. Raises Unavailable."""
         with _explained(self.place), self._single.connect() as connection:
             yield connection
 
@@ -222,7 +222,7 @@ def _sqlite_engine(url: URL, settings: Sequence[str], begin: str) -> Engine:
 
 def _postgresql(url: URL) -> tuple[Engine, Engine, Engine]:
     """Engines for one server, sharing their connections: for writing, for reading, and for single
-    look-ups."""
+    look-ups. These are readers like the rest: outside a transaction a server lets all write."""
     try:
         engine = create_engine(
             url,
@@ -240,8 +240,7 @@ def _postgresql(url: URL) -> tuple[Engine, Engine, Engine]:
         ) from None
     event.listen(engine, "connect", _set_up_postgresql)
     snapshot = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    single = engine.execution_options(isolation_level="AUTOCOMMIT", postgresql_readonly=True)
-    return engine, snapshot, single
+    return engine, snapshot, snapshot
 
 
 def _set_up_postgresql(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
