@@ -426,6 +426,21 @@ def test_every_wrong_setting_is_named_and_none_is_shown() -> None:
     assert {fault.value for fault in wrong.value.faults} == {""}
 
 
+@pytest.mark.parametrize("sender", ["+15005550006", "12345", "Qida", "My Centre 1"])
+def test_a_number_a_short_code_or_a_name_may_send(sender: str) -> None:
+    TwilioSms(TwilioAccount(ACCOUNT_SID, TOKEN, sender=sender)).close()
+
+
+@pytest.mark.parametrize(
+    "sender", ["12", "+1", "15005550006", "A name far too long", "a\nb", "期达"]
+)
+def test_what_cannot_send_is_refused_at_the_start(sender: str) -> None:
+    with pytest.raises(Misconfigured) as wrong:
+        TwilioSms(TwilioAccount(ACCOUNT_SID, TOKEN, sender=sender))
+
+    assert [fault.place for fault in wrong.value.faults] == ["QIDA_TWILIO_FROM"]
+
+
 @pytest.mark.parametrize(
     "base_url",
     [

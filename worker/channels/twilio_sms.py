@@ -53,6 +53,8 @@ CALLBACK_RETRIES = "#ct=5000&rt=15000&tt=15000&rc=5&rp=all"
 
 _ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
 _SERVICE_SID = re.compile(r"MG[0-9a-fA-F]{32}")
+_SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 +&_-]{1,11}")
+"""A number, a short code, or a name (twilio.com/docs/glossary/what-alphanumeric-sender-id)."""
 _MESSAGE_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 _STATUS = re.compile(r"[a-z][a-z_-]{0,39}")
 _MAINLAND_MOBILE = re.compile(r"1[3-9][0-9]{9}")
@@ -357,7 +359,7 @@ def require_usable(account: TwilioAccount) -> None:
     checks = [
         ("ACCOUNT_SID", _ACCOUNT_SID.fullmatch(account.account_sid), _ACCOUNT_FORM),
         ("AUTH_TOKEN", account.auth_token.strip(), _TOKEN_NEEDED),
-        ("FROM", sender or service, _SENDER_NEEDED),
+        ("FROM", service or _SENDER.fullmatch(sender), _SENDER_NEEDED),
         ("MESSAGING_SERVICE_SID", not service or _SERVICE_SID.fullmatch(service), _SERVICE_FORM),
     ]
     faults = [
@@ -381,8 +383,9 @@ _WRONG = Text("缺失或格式不对", "it is missing or malformed")
 _ACCOUNT_FORM = Text("填 AC 开头的34位账户编号", "the account's id: AC and 32 digits")
 _TOKEN_NEEDED = Text("填账户的 Auth Token", "the account's auth token")
 _SENDER_NEEDED = Text(
-    "填发送号码，或设置 QIDA_TWILIO_MESSAGING_SERVICE_SID",
-    "a sender's number, or set QIDA_TWILIO_MESSAGING_SERVICE_SID",
+    "填号码（如 +15005550006）、短号或发送名（至多11字符），或设 QIDA_TWILIO_MESSAGING_SERVICE_SID",
+    "a number like +15005550006, a short code or a sender's name of 11 characters at most; or set "
+    "QIDA_TWILIO_MESSAGING_SERVICE_SID",
 )
 _SERVICE_FORM = Text("填 MG 开头的34位消息服务编号", "the service's id: MG and 32 digits")
 _PUBLIC_FORM = Text(
