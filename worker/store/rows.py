@@ -2,16 +2,30 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Index, MetaData, Table, TextClause, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeEngine
 from sqlmodel import Session, SQLModel, UTCDateTime
 
 _INSTANTS = 4096
 _IN_A_STEP = 100
 """Rows: more gain nothing, and SQLite takes 32,766 values in a statement."""
+
+
+_SQLITE = sqlite.dialect()
+
+_Writer = Callable[[Any], Any] | None
+
+
+def _writer(kind: TypeEngine[Any]) -> _Writer:
+    """How values of a type are handed to SQLite; None where they go as they are."""
+    return kind.dialect_impl(_SQLITE).bind_processor(_SQLITE)
+
+
+_text = lru_cache(_INSTANTS)(cast("Callable[[Any], Any]", _writer(UTCDateTime())))
 
 
 class Instant(UTCDateTime):
@@ -20,12 +34,9 @@ class Instant(UTCDateTime):
 
     cache_ok = True
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+    def bind_processor(self, dialect: Dialect) -> _Writer:
         """How a value is handed to the database."""
-        written = super().bind_processor(dialect)
-        if written is None or dialect.name != "sqlite":
-            return written
-        return lru_cache(_INSTANTS)(written)
+        return _text if dialect.name == _SQLITE.name else super().bind_processor(dialect)
 
 
 def use_instants(tables: Mapping[str, Table]) -> None:
@@ -87,14 +98,14 @@ def insert_values(session: Session, table: Table, rows: Sequence[Mapping[str, ob
     On SQLite many in one step: it lets go of the interpreter's lock at each, and a thread that
     wants it then goes first.
     """
-    connection = session.connection()
     if not rows:
         return
-    if connection.dialect.name != "sqlite":
+    connection = session.connection()
+    if connection.dialect.name != _SQLITE.name:
         connection.execute(insert(table), [dict(row) for row in rows])
         return
     columns = tuple(rows[0])
-    into, writers = _inserting(table, columns, connection.dialect)
+    into, writers = _inserting(table, columns)
     place = f"({', '.join('?' * len(columns))})"
     for first in range(0, len(rows), _IN_A_STEP):
         some = rows[first : first + _IN_A_STEP]
@@ -107,14 +118,11 @@ def insert_values(session: Session, table: Table, rows: Sequence[Mapping[str, ob
 
 
 @cache
-def _inserting(
-    table: Table, columns: tuple[str, ...], dialect: Dialect
-) -> tuple[str, Sequence[Callable[[Any], Any] | None]]:
-    """How a statement begins, and how each column's values are handed over."""
-    quoted = dialect.identifier_preparer
+def _inserting(table: Table, columns: tuple[str, ...]) -> tuple[str, Sequence[_Writer]]:
+    """How a statement of SQLite begins, and how each column's values are handed over."""
+    quoted = _SQLITE.identifier_preparer
     names = ", ".join(quoted.quote(name) for name in columns)
-    kinds = [table.c[name].type.dialect_impl(dialect) for name in columns]
-    writers = [kind.bind_processor(dialect) for kind in kinds]
+    writers = [_writer(table.c[name].type) for name in columns]
     return f"INSERT INTO {quoted.format_table(table)} ({names}) VALUES", writers
 
 
