@@ -40,8 +40,16 @@ def _milliseconds(now: datetime) -> str:
 
 
 def forget_moments() -> None:
-    """Begin anew at random, as a forked child must: its parent goes on from the same place."""
+    """Begin anew at random."""
     _latest.clear()
 
 
-os.register_at_fork(after_in_child=forget_moments)
+def _begin_as_child() -> None:
+    """A parent goes on from the same place; and of its threads none is here to open the lock."""
+    forget_moments()
+    _lock.release()
+
+
+os.register_at_fork(
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_begin_as_child
+)
