@@ -30,7 +30,7 @@ class PresentedKey(NamedTuple):
 
 
 def presented_key(connection: Connection, prefix: str) -> PresentedKey | None:
-    """The same by one statement, which every request begins with."""
+    """The key of a prefix, whatever became of it, by the one look-up every request begins with."""
     found = connection.execute(_PRESENTED, {"prefix": prefix}).first()
     return PresentedKey._make(found) if found else None
 

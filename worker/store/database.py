@@ -144,8 +144,8 @@ class Database:
 
     def close(self) -> None:
         """Let go of every connection."""
-        for engine in (self.engine, self.reader, self._single):
-            engine.dispose()
+        self.engine.dispose()
+        self.reader.dispose()
 
 
 def _parse(url: str) -> URL:
